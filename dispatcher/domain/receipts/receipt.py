@@ -50,7 +50,7 @@ def apply_receipt(
     """
     parts = _with_status(current.parts, reported, provider=provider, ref=ref)
     current = replace(current, parts=parts)
-    target = _target(current, reported, attempt=attempt, ref=ref)
+    target = _target(current, reported, provider=provider, attempt=attempt, ref=ref)
     if target is None:
         return (), current
     steps = (Status.SENT, target) if current.status is Status.PENDING else (target,)
@@ -58,11 +58,11 @@ def apply_receipt(
 
 
 def _target(
-    current: ReceiptTarget, reported: Status, *, attempt: int | None, ref: str | None
+    current: ReceiptTarget, reported: Status, *, provider: str, attempt: int | None, ref: str | None
 ) -> Status | None:
     raises = AWAITING_RECEIPT | LATE_DELIVERY_RAISES
     if reported is Status.RECEIVED:
-        is_complete = _is_delivered(current, attempt=attempt)
+        is_complete = _is_delivered(current, provider=provider, attempt=attempt)
         return Status.RECEIVED if is_complete and current.status in raises else None
     if (
         current.status in AWAITING_RECEIPT
@@ -92,14 +92,15 @@ def _is_newest(current: ReceiptTarget, *, attempt: int, ref: str | None) -> bool
     return bool(numbers) and numbers.issubset(taken) and numbers.isdisjoint(newer)
 
 
-def _is_delivered(current: ReceiptTarget, *, attempt: int | None) -> bool:
+def _is_delivered(current: ReceiptTarget, *, provider: str, attempt: int | None) -> bool:
     """Whether the handset has all parts, as far as their receipts say."""
     taken, parts = current.parts_taken, current.parts
+    if parts and all(part.provider != provider for part in parts):
+        taken = None  # the parts are with another provider, and this one has delivered the whole text
     if taken is not None and not taken.are_all:
         return False
     if attempt is None:
         return True
-    provider = next((part.provider for part in parts if part.attempt == attempt), None)
     known = {part.part for part in parts if part.provider == provider}
     if taken is None:
         parts = tuple(part for part in parts if part.attempt == attempt)

@@ -30,6 +30,7 @@ _TO_RETRY = begin(
     detail="CASE WHEN t.place IS NOT NULL THEN CAST(t.attempt AS text) END",
     since=f"CASE WHEN t.place IS NOT NULL THEN {NOW} END",
 )
+# The parts are those of `provider`: those of a late outcome that came during a failover are not added.
 _RECORD = text(f"""
 WITH attempts AS MATERIALIZED (
     SELECT t.* FROM ({_ATTEMPTS}) t JOIN messages m ON m.id = t.id ORDER BY m.id FOR UPDATE OF m
@@ -38,7 +39,8 @@ moved AS (
     UPDATE messages m
     SET status = t.status, place = t.place, wake_at = t.wake_at, closes_at = NULL, provider = t.provider,
         reason = t.reason, deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful,
-        parts_taken = CASE WHEN t.status = {SENT} THEN t.taken ELSE {with_taken("t.taken")} END,
+        parts_taken = CASE WHEN t.status = {SENT} OR m.provider <> t.provider THEN t.taken
+                           ELSE {with_taken("t.taken")} END,
         seq = m.seq + 1, moved_at = greatest(m.moved_at, :now), {_TO_RETRY}
     FROM attempts t
     WHERE m.id = t.id AND m.attempt = t.attempt AND {WITH_WORKER}

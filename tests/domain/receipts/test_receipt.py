@@ -4,6 +4,7 @@ from itertools import permutations
 
 import pytest
 
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import TRANSITIONS, Place, Status
 from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget, apply_receipt
 
@@ -93,3 +94,13 @@ def test_a_whole_text_of_one_provider_is_delivered_whatever_another_has_of_it() 
         ReceiptTarget(Status.SENT, None, 2, 1, parts), Status.RECEIVED, provider="one", ref="a", attempt=1
     )
     assert steps == (Status.RECEIVED,)
+
+
+def test_a_text_that_one_provider_delivered_is_delivered_though_another_has_only_a_part() -> None:
+    current = ReceiptTarget(
+        Status.PENDING, Place.HELD, 2, 1, (PartReceipt(1, 2, "sim", "a", None),), PartsTaken.read("100")
+    )
+    steps, _ = apply_receipt(current, Status.RECEIVED, provider="one", ref=None, attempt=None)
+    assert steps == (Status.SENT, Status.RECEIVED)
+    assert _apply(current, Status.RECEIVED, "a", 2) == ()
+    assert _apply(current, Status.RECEIVED, "a", None) == ()
