@@ -295,3 +295,32 @@ def test_a_count_of_an_earlier_day_is_not_given_back_on_a_later_one(
     connection.rollback()
     assert settle(shop, expected=1) == 10_000
     assert counted(url) == 2
+
+
+def test_other_accounts_are_served_while_an_account_whose_texts_are_compared_waits_for_its_application(
+    connection: "psycopg.Connection[Any]", shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account waits for its own transaction, and occupies one connection, not the pool."""
+    monkeypatch.setenv("DISPATCHER_REPEAT_WINDOW", "60")
+    shop.settings = shop.settings.model_copy(update={"repeat_window": 60})
+    with Dispatcher.from_env(account="shop") as compared:
+        compared.send(NUMBER, "Hello", connection=connection)
+
+    async def story() -> None:
+        other = await shop.another_account("other")
+        waiting = [asyncio.create_task(shop.submit(text=f"Hello {n}")) for n in range(20)]
+        await until_one_waits()
+        async with asyncio.timeout(AT_ONCE):
+            for n in range(3):
+                await shop.submit(text=f"Hello {n}", caller=other)
+        assert not any(task.done() for task in waiting)
+        connection.commit()
+        async with asyncio.timeout(AT_ONCE):
+            await asyncio.gather(*waiting)
+
+    async def until_one_waits() -> None:
+        async with asyncio.timeout(AT_ONCE):
+            while not await shop.all("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                pass
+
+    shop.run_without_account(story)
