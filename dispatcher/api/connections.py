@@ -1,8 +1,8 @@
 """
 Limits of HTTP connections: the size of a head, the time for a head and a body, and how many may be open.
 
-They apply before a request reaches the application, so that a stranger's
-connections cost little.
+They apply before a request reaches the application, so that connections
+without a credential cost little.
 """
 
 import asyncio

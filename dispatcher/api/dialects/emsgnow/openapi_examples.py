@@ -95,7 +95,7 @@ SEND = body(
 )
 
 _QUOTA = {
-    "X-RateLimit-Limit": "Requests per minute for the API key.",
+    "X-RateLimit-Limit": "Requests per minute of the account.",
     "X-RateLimit-Remaining": "Requests that are left in the quota.",
     "X-RateLimit-Reset": "Seconds until the quota is full again.",
 }
