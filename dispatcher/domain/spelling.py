@@ -5,7 +5,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 
 _SIMILAR = 0.7
-"""A quarter of the letters may differ: `send_at` is not taken for `sender`. Their order may differ as well."""
+"""A quarter of the letters may differ: `send_at` is not taken for `sender`. Their order may differ too."""
 
 
 def unknown_name(name: str, known: Collection[str]) -> str:
