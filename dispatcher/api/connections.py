@@ -36,7 +36,7 @@ _LOG_EVERY = timedelta(seconds=10)
 
 
 class ConnectionLimits:
-    """The limits of one process and the connections that are waited for; `most` may be open."""
+    """The limits of one process, and its connections whose head has not come; at most `most` may be open."""
 
     def __init__(self, most: int) -> None:
         self.most = most
