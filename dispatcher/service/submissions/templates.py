@@ -98,7 +98,7 @@ async def fill_in(ctx: Context, caller: Caller, submission: Submission) -> tuple
     found = await ctx.database.transact(lambda c: templates.find(c, caller.account.id, public_id))
     if found is None:
         choices = await _choices(ctx, caller.account, public_id)
-        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, public_id, choices)])
+        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, public_id, advice=choices)])
     return replace(submission, text=_rendered(found.text, submission.variables)), found.id
 
 
