@@ -155,7 +155,8 @@ def _sent(message: MessageView, now: datetime) -> str:
         return (
             "No receipt came in time. It stays Sent, because nothing is guessed; a late receipt still counts."
         )
-    return f"{message.provider} has it, and owes the receipt ({_until(message.wake_at, now)})."
+    overdue = _until(message.wake_at, now).removeprefix("due ")
+    return f"{message.provider} has it; no receipt has come yet (overdue {overdue})."
 
 
 def _ended(message: MessageView, last: Event) -> str:

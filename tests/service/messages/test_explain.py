@@ -98,7 +98,11 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
             "Try 1 goes out through sandbox now, but its worker has not reported a result:"
             " the clock takes it back, in doubt.",
         ),
-        (SENT, "sandbox has it, and owes the receipt (in 2 h)."),
+        (SENT, "sandbox has it; no receipt has come yet (overdue in 2 h)."),
+        (
+            replace(SENT, wake_at=NOW - 3 * SECOND),
+            "sandbox has it; no receipt has come yet (overdue for 3.0 s).",
+        ),
         (
             UNRECEIPTED,
             "No receipt came in time. It stays Sent, because nothing is guessed;"
