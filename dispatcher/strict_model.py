@@ -1,8 +1,8 @@
 """
 Documents that people and programs write, such as bodies and options: what is unknown in them is refused.
 
-A misspelt name that were ignored would change the meaning of all that is spelt
-correctly: a time that is left out sends at once.
+If a misspelt name were ignored, the names that are spelt correctly would mean
+something else: a message without its start is sent at once.
 """
 
 import json

@@ -10,7 +10,7 @@ _FORGET_SECONDS = 60.0
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
-    """Return beat's schedule: `tick` every second, probes and `poll` every five, `forget` every minute."""
+    """Return beat's schedule: most tasks each second, `poll` and probes every five, `forget` each minute."""
     clock = {
         "tick": _entry("tick", CLOCK, every=1.0),
         "forget": _entry("forget", CLOCK, every=_FORGET_SECONDS),

@@ -1,8 +1,8 @@
 """
 Limits of HTTP connections: the size of a head, the time for a head and a body, and how many may be open.
 
-They apply before a request reaches the application, so that a stranger's
-connections cost little.
+They apply before a request reaches the application, so that connections
+without a credential cost little.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _LOG_EVERY = timedelta(seconds=10)
 
 
 class ConnectionLimits:
-    """The limits of one process and the connections that are waited for; `most` may be open."""
+    """The limits of one process, and its connections whose head has not come; at most `most` may be open."""
 
     def __init__(self, most: int) -> None:
         self.most = most

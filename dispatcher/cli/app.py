@@ -10,7 +10,7 @@ import typer
 
 from dispatcher.domain.errors import DispatchError, Invalid, InvalidSubmission, Misconfigured
 
-_HELP = "An SMS dispatcher: windows, priority tiers, HTTP dialects in, any provider out."
+_HELP = "Run the SMS dispatcher, and manage its accounts, messages, campaigns, routes and providers."
 
 # Each command's module has `register`. Only the module of the requested command is imported: half of the
 # commands do not need the imports that take a second or two.

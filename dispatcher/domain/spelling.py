@@ -5,7 +5,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 
 _SIMILAR = 0.7
-"""One letter of four may differ, but `send_at` is no `sender`. Letters in another order count anyway."""
+"""A quarter of the letters may differ: `send_at` is not taken for `sender`. Their order may differ too."""
 
 
 def unknown_name(name: str, known: Collection[str]) -> str:

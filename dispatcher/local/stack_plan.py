@@ -86,7 +86,7 @@ class StackPlan:
         """
         Return the environment of all processes; providers and a secret set by the user win.
 
-        Numbers are simulated only where the sandbox is the provider: real ones may end in 9900NN too.
+        Numbers are simulated only if the sandbox is the provider, because real ones may end in 9900NN too.
         """
         own = dict(self.variables)
         provider = self._provider()  # always: it writes the file with which the sandbox starts

@@ -1,4 +1,4 @@
-"""What `Dispatcher.send` is given: read into a submission, and the fingerprint that a repetition has too."""
+"""The arguments of `Dispatcher.send`: as a submission, and as the fingerprint of a call."""
 
 import hashlib
 import json

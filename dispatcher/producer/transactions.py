@@ -1,5 +1,5 @@
 """
-The transaction of a web backend, on whichever connection it is: psycopg's, SQLAlchemy's or Django's.
+The transaction of a web backend on its connection, which may be psycopg's, SQLAlchemy's or Django's.
 
 Only the library that the connection belongs to is used, and it is imported already.
 """

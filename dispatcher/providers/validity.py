@@ -15,7 +15,7 @@ def time_left(
     """
     Return the time until the window ends, at least `shortest` and at most `longest`.
 
-    So only a window that ends sooner than the provider can be told is exceeded, by less than `shortest`.
+    A window is exceeded only if it ends in less than `shortest`, and by less than that.
     """
     left = max(not_after - now, shortest)
     return left if longest is None else min(left, longest)

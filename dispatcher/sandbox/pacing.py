@@ -1,4 +1,4 @@
-"""The submits that the SMSC throttles because of when they come, whatever is in them."""
+"""The submits that the SMSC throttles because of their time, whatever their content."""
 
 from collections import Counter
 from collections.abc import Hashable

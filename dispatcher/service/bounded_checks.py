@@ -16,8 +16,8 @@ class BoundedChecks:
     The checks of one process.
 
     A check that has not answered goes on, because cancelling it could wait for
-    the same peer. Whoever asks meanwhile gets its answer, so that a probe
-    every second does not pile up checks.
+    the same peer. A caller that comes meanwhile gets its answer, so that a
+    probe every second does not pile up checks.
     """
 
     def __init__(self) -> None:

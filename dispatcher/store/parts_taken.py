@@ -1,6 +1,6 @@
 """SQL for other statements: messages, called m, of which a provider has parts."""
 
-# A provider has some of it, or may have it: it is neither withdrawn nor refunded, and keeps its text.
+# A provider has a part of it, or may have it: it is neither withdrawn nor refunded, and keeps its text.
 MAY_BE_OUT = "(m.doubts > 0 OR m.parts_taken IS NOT NULL)"
 
 # `PartsTaken.__str__` in SQL.

@@ -1,4 +1,4 @@
-"""Messages from handsets, what is told of them, and opt-outs that a receipt tells."""
+"""Messages from handsets, callbacks about them, and opt-outs that a receipt reports."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What operators order of providers, and which messages wait because no provider of theirs takes any."""
+"""Operators' overrides of providers, and which messages wait because no provider of their route takes any."""
 
 import sqlalchemy as sa
 from alembic import op

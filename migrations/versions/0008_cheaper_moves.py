@@ -1,4 +1,4 @@
-"""What messages are found by gets a table of its own; events and references lose their foreign keys."""
+"""The columns by which messages are found get a table; events and references lose foreign keys."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What is due is released tier by tier, and a crowd of one tier account by account."""
+"""Due messages are released tier by tier, and those of a backlog account by account."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""A message has its account and its sender from its batch, whose foreign keys look after both."""
+"""A message has its account and its sender from its batch, whose foreign keys check both."""
 
 from alembic import op
 
@@ -9,7 +9,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Drop the keys that look after them again, row by row."""
+    """Drop the keys that check them again, row by row."""
     op.drop_constraint("fk_messages_account_id", "messages")
     op.drop_constraint("fk_messages_sender_id", "messages")
 

@@ -1,1 +1,1 @@
-"""One file and one application for each HTTP dialect: translation only."""
+"""A package for each HTTP dialect, which only translates."""

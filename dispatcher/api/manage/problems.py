@@ -41,7 +41,7 @@ def problems(**texts: str) -> Responses:
 
 
 def envelope(error: ErrorResponse) -> object:
-    """Return the body of an error; it lists each field that is wrong."""
+    """Return the body of an error, with each field that is wrong."""
     match error.error:
         case InvalidFields(faults=faults):
             found = [(fault.field, fault.sentence) for fault in faults]

@@ -1,4 +1,4 @@
-"""Receipts for operators: those that match no message, and those about which something was odd."""
+"""Receipts for operators: those that match no message, and odd ones."""
 
 from datetime import datetime
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""The routers of the management API: operators only, and requests in which nothing is unknown."""
+"""The routers of the management API, which admit operators only and refuse unknown names in requests."""
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import cached_property, wraps
@@ -39,7 +39,7 @@ class _JsonRequest(Request):
 
 
 class _NothingElse(Exception):
-    """The rest of a request is right."""
+    """Raised by a request that has no fault but unknown names."""
 
 
 class _OperatorRoute(APIRoute):
@@ -47,8 +47,8 @@ class _OperatorRoute(APIRoute):
     A route that authenticates the operator before FastAPI validates the request, and logs changes.
 
     FastAPI ignores parameters that it does not know, and bodies where it expects
-    none. Here they are faults as any other: a misspelt filter would find everything,
-    and a misspelt condition cancel everything.
+    none. Here they are faults like any other, because a misspelt filter would find
+    everything, and a misspelt condition would cancel everything.
     """
 
     def get_route_handler(self) -> Handler:
@@ -83,7 +83,7 @@ class _OperatorRoute(APIRoute):
 
     @cached_property
     def _validate(self) -> Handler:
-        """A handler that validates a request as ours does, and then raises _NothingElse."""
+        """A handler that validates a request as this route does, and then raises _NothingElse."""
 
         @wraps(self.endpoint)
         async def stop(**_: object) -> NoReturn:

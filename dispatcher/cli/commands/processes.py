@@ -20,8 +20,8 @@ class WorkerQueue(StrEnum):
     CRITICAL = "critical"  # the lane of each tier
     STANDARD = "standard"
     BULK = "bulk"
-    CLOCK = "clock"  # release, fill, requeue, expire, rescue
-    SYSTEM = "system"  # receipts
+    CLOCK = "clock"  # messages that are due, late or stuck
+    SYSTEM = "system"  # receipts, polls, campaigns
 
 
 _LOOPBACK = "127.0.0.1"
@@ -74,7 +74,7 @@ def worker(
 
 
 def beat(data: Data = None) -> None:
-    """Start the tasks of the clock every second."""
+    """Start the periodic tasks of the clock and of the system worker."""
     load(data)
     _become(process_commands.beat())
 

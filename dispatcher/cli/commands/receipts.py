@@ -1,4 +1,4 @@
-"""`dispatcher receipt`: receipts that match no message, and those about which something was odd."""
+"""`dispatcher receipt`: receipts that match no message, and odd ones."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,9 +14,7 @@ from dispatcher.service.receipts import listing
 from dispatcher.service.receipts.listing import ListedReceipt
 
 Waiting = Annotated[bool, typer.Option("--waiting", help="List those that are still retried instead.")]
-Remarked = Annotated[
-    bool, typer.Option("--remarked", help="List those about which something was odd instead, matched or not.")
-]
+Remarked = Annotated[bool, typer.Option("--remarked", help="List odd ones instead, matched or not.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +32,7 @@ def list_receipts(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """List receipts that matched no message within 24 hours, the newest first."""
+    """List receipts that matched no message within 24 hours, or odd ones, the newest first."""
 
     async def work(ctx: Context) -> Sequence[ListedReceipt]:
         if remarked:

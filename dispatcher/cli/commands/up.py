@@ -20,7 +20,7 @@ from dispatcher.local.stack_plan import StackPlan
 SAMPLE_NUMBER = "+254712345678"
 """A number that libphonenumber accepts and the sandbox delivers to."""
 NUMBER_TO_FILL_IN = "+NUMBER"
-"""Stands where a provider of the user's would send a message to a stranger."""
+"""The placeholder for a number, because the user's providers would send to any real one."""
 
 
 def register(app: typer.Typer) -> None:

@@ -147,7 +147,7 @@ def _first_number(fields: Sequence[str], is_number: IsNumber) -> int | None:
 
 
 def _first_digits(fields: Sequence[str]) -> int | None:
-    """Return the first field that has digits and no letters, as a number that is wrong has and no name."""
+    """Return the first field with digits and without letters: a wrong number, but not a name."""
     return next(
         (
             index

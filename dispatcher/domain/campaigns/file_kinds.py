@@ -8,7 +8,7 @@ from dispatcher.domain.errors import Invalid
 
 
 class OtherKind(StrEnum):
-    """What a file is instead, with what to do about it."""
+    """A kind of file that is no CSV, and advice on it."""
 
     WORKBOOK = "a workbook; open it in the spreadsheet program and save the sheet as CSV UTF-8"
     ARCHIVE = "an archive or compressed; unpack it, and use the CSV file in it"

@@ -16,7 +16,7 @@ from dispatcher.domain.errors import Invalid
 
 _UNKNOWN = ("Etc/Unknown",)
 _MOBILES_WITH_AREA_CODES = frozenset({52, 54, 55})  # MX, AR, BR
-_MOBILE_PREFIXES = ("+569",)  # CL: libphonenumber does not tell them from fixed lines
+_MOBILE_PREFIXES = ("+569",)  # CL: libphonenumber cannot distinguish them from fixed lines
 # Countries that have phone numbers but no line in zone.tab.
 _MISSING_COUNTRIES = {"AC": "Atlantic/St_Helena", "TA": "Atlantic/St_Helena", "XK": "Europe/Belgrade"}
 

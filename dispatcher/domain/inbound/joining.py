@@ -1,4 +1,4 @@
-"""Which parts belong to one message, and the text of the parts that are there."""
+"""Which parts belong to one message, and the text of those that have come."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ class PartJoin:
 
     @property
     def text(self) -> str:
-        """The text of the parts that are there."""
+        """The text of the parts that have come."""
         return joined_text(self.parts.values())
 
 

@@ -84,7 +84,7 @@ class Submission:
         for name in ("template_id", "external_id", "client_id"):
             value = getattr(self, name) or ""
             if storable_text(value) != value:
-                raise Invalid(f"{name} has a character that cannot be kept")
+                raise Invalid(f"{name} has a character that cannot be stored")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import unicodedata
 from functools import lru_cache
 
-# Latin letters that Unicode does not decompose (contract of dialect 000).
+# Latin letters that Unicode does not decompose, as the dialect Emess spells them.
 _TRANSLITERATIONS = {
     "ß": "ss",
     "ẞ": "SS",

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class WaitKind(StrEnum):
-    """What ends a wait. A message whose own time has not come does not wait."""
+    """The thing that a message waits for. A message whose own time has not come does not wait."""
 
     TURN = "turn"  # it is due, and the clock has not released it yet
     ROOM = "room"  # room in its lane

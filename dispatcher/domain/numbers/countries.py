@@ -2,7 +2,7 @@
 The countries that a setting names: "GB", "-JE", "+44".
 
 A country stands for all that share its calling code, if it is the main one of
-it: GB for Guernsey, Jersey and Man. Not so for +1 and +7: those countries have
+it: GB for Guernsey, Jersey and the Isle of Man. Not so for +1 and +7: those countries have
 networks and prices of their own, and each is named, or the code as a whole.
 """
 

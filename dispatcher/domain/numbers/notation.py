@@ -4,7 +4,7 @@ The notations of phone numbers, reduced to what is dialled: digits, with or with
 Separators stand between groups of digits (ITU-T E.123). Spreadsheets, web pages
 and address books add decorations, which mean nothing: a leading apostrophe,
 `="…"`, `tel:` (RFC 3966), the trunk prefix in brackets as in "+44 (0) 20", format
-characters, a trailing ".0". What may be another number, or a part of one, is refused.
+characters, a trailing ".0". A text that may be another number, or a part of one, is refused.
 """
 
 import re

@@ -75,7 +75,7 @@ class HeadersAuth(Options):
 
 
 class ValidityBounds(Options):
-    """How long the provider tries to deliver a message at least and at most, whatever it is told."""
+    """The shortest and the longest time that the provider may be asked to try to deliver a message."""
 
     min: timedelta = Field(timedelta(seconds=1), ge=timedelta(seconds=1))
     max: timedelta | None = None

@@ -69,7 +69,7 @@ def _items(request: ReceiptRequest, options: ReceiptOptions) -> Sequence[Json]:
 
 
 def _fields(request: ReceiptRequest) -> dict[str, Json]:
-    """Return the fields of the query and of the body, which is a options or a JSON object."""
+    """Return the fields of the query and of the body, which is a form or a JSON object."""
     if not request.body:
         return dict(request.query)
     is_json = "json" in request.headers.get("content-type", "")

@@ -99,7 +99,7 @@ class Link:
         return session
 
     async def _keep_alive(self, session: Session) -> str:
-        """Send enquire_link whenever the SMSC is silent, and return the reason reason the session ended."""
+        """Send enquire_link whenever the SMSC is silent, and return the reason why the session ended."""
         try:
             while not session.closed.done():
                 received = session.pdus_received

@@ -117,7 +117,7 @@ async def revoke(ctx: Context, caller: Caller, token_id: str) -> None:
     """
     Revoke a token of the caller's account, at once; an unknown token is ignored.
 
-    The tokens that came of it are revoked as well: those of its family, and
+    The tokens that were derived from it are revoked as well: those of its family, and
     those that were issued with one of them.
     """
     now = ctx.now()

@@ -1,5 +1,5 @@
 """
-Edits as all doors offer them: of messages, and of the campaign whose messages are selected.
+Edits as the API, the command line and the producer offer them: of messages, and of a selected campaign.
 
 A text for a whole campaign, or for the batch of a run that is not over, is
 the campaign's text: recipients without a message and later runs get it too.

@@ -48,7 +48,7 @@ class BatchEdit:
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """The messages of a batch by what becomes of them; `left_out` has a reason for each."""
+    """The messages of a batch by the result of the edit; `left_out` has a reason for each."""
 
     changed: Sequence[TextChanged]
     unchanged: Sequence[WaitingMessage]

@@ -27,7 +27,7 @@ from dispatcher.store.inbound.new_messages import ChangedInbound, NewInbound
 log = structlog.get_logger()
 
 KEPT_FOR: Final = timedelta(hours=24)
-"""How long parts are kept, the least: a part with a reference is recognized for so long if it is repeated."""
+"""The shortest time that parts are kept, in which a repeated part with a reference is recognized."""
 
 _Parts = Sequence[tuple[PartKey, ReceivedPart, timedelta]]
 

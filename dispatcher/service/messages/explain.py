@@ -38,7 +38,7 @@ _ENDS = {
     Status.UNREACHABLE: "It was lost: the provider says that the phone or its network is away",
     Status.FAILED: "It was lost: refused or undelivered, and no reason is known",
     Status.GAVE_UP: "We gave up on it",
-    Status.WITHDRAWN: "Its caller took it back before it went out",
+    Status.WITHDRAWN: "Its caller withdrew it before it went out",
 }
 
 
@@ -119,7 +119,7 @@ def _held(history: History, now: datetime) -> str:
         looks, ends = _until(message.wake_at, now), _until(message.not_after, now)
         return (
             f"No provider of its route takes messages: {cause_of(wait, history)}. It goes on when one does,"
-            f" and looks again {looks}; its window ends {ends}."
+            f" and it is looked at again {looks}; its window ends {ends}."
         )
     if wait is not None and wait.kind in {WaitKind.TOKEN, WaitKind.SLOT}:
         lasted = format_duration(length(wait, now))
@@ -152,8 +152,11 @@ def _going_out(message: MessageView, now: datetime) -> str:
 
 def _sent(message: MessageView, now: datetime) -> str:
     if message.wake_at is None:
-        return "No receipt came in time. It stays Sent, for we do not guess; a late receipt still counts."
-    return f"{message.provider} has it, and owes the receipt ({_until(message.wake_at, now)})."
+        return (
+            "No receipt came in time. It stays Sent, because nothing is guessed; a late receipt still counts."
+        )
+    overdue = _until(message.wake_at, now).removeprefix("due ")
+    return f"{message.provider} has it; no receipt has come yet (overdue {overdue})."
 
 
 def _ended(message: MessageView, last: Event) -> str:
@@ -231,7 +234,7 @@ def _delay(history: History) -> str:
     )
     if before:
         return f"{sentence} Before that: {'; '.join(before)}."
-    return sentence if history.waits else f"{sentence} It had no wait of a second that was kept."
+    return sentence if history.waits else f"{sentence} No wait of a second or more was recorded."
 
 
 def _tries(message: MessageView, events: Iterable[Event]) -> Iterable[str]:

@@ -25,7 +25,7 @@ _PUBLIC_ID = re.compile(r"([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-
 @dataclass(frozen=True, slots=True)
 class LookedUp:
     """
-    What an id stands for first, and what else.
+    The message or batch with an id: the first `match`, and `others` that have the id too.
 
     `history` is that of the message, or of the only message of the batch;
     `messages` are the first of a batch that has several.

@@ -1,4 +1,4 @@
-"""What messages wait for, in words: the same for a wait that lasts and for one that is over."""
+"""What messages wait for, in words, for waits that last and for waits that are over."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Receipts for operators: those that match no message, and those about which something was odd."""
+"""Receipts for operators: those that match no message, and odd ones."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -22,9 +22,9 @@ async def unmatched(
 
 async def remarked(ctx: Context, *, before: int | None, limit: int) -> Sequence[ListedReceipt]:
     """
-    Return receipts about which something was odd, the newest first.
+    Return odd receipts, the newest first.
 
-    Two references that name two messages, or octets that could not be read.
+    Their references name two messages, or some of their octets could not be read.
     """
     return await ctx.database.single(lambda c: listing.page_of_remarked(c, before=before, limit=limit))
 
@@ -36,6 +36,6 @@ async def recent_unmatched(ctx: Context) -> int:
 
 
 async def recent_remarked(ctx: Context) -> int:
-    """Return about how many receipts of the last seven days something was odd, at most 10,000."""
+    """Return the number of odd receipts of the last seven days, at most 10,000."""
     since = ctx.now() - RECENT
     return await ctx.database.single(lambda c: listing.count_remarked(c, since=since, most=MOST))

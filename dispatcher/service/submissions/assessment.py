@@ -136,7 +136,7 @@ async def _assess_one(
         raise quotas.over_daily_cap(budget.daily_cap, shared.now)
     if not budget.covers(new.cost):
         if validated.submission.without_credit is WithoutCredit.REFUSE:
-            raise NotEnoughCredit("the balance does not cover this submission; nothing was kept")
+            raise NotEnoughCredit("the balance does not cover this submission; nothing was stored")
         new = await new_batch(validated, replace(builder, is_covered=False), recipients)
     budget.spend(new.cost, new.open_messages)
     if shared.room is not None:

@@ -46,7 +46,7 @@ AcceptResult = AcceptedBatch | StoredResponse | DispatchError
 
 
 class _Outdated(Exception):
-    """Rolls the transaction back: another one wrote what this one did not know of when it assessed."""
+    """Rolls the transaction back: another one has written since this one assessed its submissions."""
 
 
 @dataclass(slots=True)

@@ -179,7 +179,7 @@ def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:
     """
     Return a text, the number of its segments, and the faults that keep it from being sent.
 
-    Every text that is to be sent comes by here, filled in: none with braces that nothing filled passes.
+    Every text that is to be sent is checked here once it is filled in, also for unfilled braces.
     """
     unfilled = template.unfilled_braces(text)
     faults = [Fault("text", FaultKind.UNFILLED, unfilled)] if unfilled else []

@@ -119,7 +119,7 @@ class AccountTerms:
 
     `hours` are the account's own allowed hours for the tier, if it has any.
     `counted` are the messages of the day `counted_on`, under a daily cap.
-    `is_taken` if the account has a batch with the external id in the dialect, or one whose public id that is.
+    `is_taken` is whether the external id is that of a batch of the account and dialect, or its public id.
     Nothing is locked: `balance` and `counted` may change meanwhile.
     """
 

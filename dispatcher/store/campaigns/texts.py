@@ -1,4 +1,4 @@
-"""Another text for a campaign: what it applies to, and what it changes beside the messages."""
+"""Another text for a campaign: the messages that it applies to, and the rows that it changes beside them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""New messages from handsets, and those that a late part changes: one statement writes all that follows."""
+"""New messages from handsets, and those that a late part changes, each written with all its effects."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Receipts for operators: those that match no message, and those about which something was odd."""
+"""Receipts for operators: those that match no message, and odd ones."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,7 +74,7 @@ async def page(
 async def page_of_remarked(
     connection: AsyncConnection, *, before: int | None, limit: int
 ) -> list[ListedReceipt]:
-    """Return receipts about which something was odd, the newest first."""
+    """Return odd receipts, the newest first."""
     rows = await connection.execute(_REMARKED, {"before": before or NEWEST, "limit": limit})
     return [_listed(row) for row in rows]
 
@@ -85,7 +85,7 @@ async def count(connection: AsyncConnection, *, since: datetime, most: int) -> i
 
 
 async def count_remarked(connection: AsyncConnection, *, since: datetime, most: int) -> int:
-    """Return about how many receipts since `since` something was odd, up to `most`."""
+    """Return how many receipts since `since` were odd, up to `most`."""
     return int(await connection.scalar(_COUNT_REMARKED, {"since": since, "most": most}) or 0)
 
 

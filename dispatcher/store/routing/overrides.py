@@ -46,7 +46,7 @@ async def history(connection: AsyncConnection, provider: str, *, limit: int) -> 
     return [_override(row) for row in rows]
 
 
-async def insert(  # it is called `orders.set`
+async def insert(
     connection: AsyncConnection, provider: str, override: Override, *, reason: str, by: str
 ) -> None:
     """Write a new override of a provider."""

@@ -29,7 +29,7 @@ def test_without_credit_it_is_402_and_nothing_is_stored(world: World) -> None:
     async def story(api: ApiClient) -> None:
         response = await api.http.post(PATH, json=body(message="🙂" * 100))
         assert response.status_code == 402
-        assert response.json() == {"error": "the balance does not cover this submission; nothing was kept"}
+        assert response.json() == {"error": "the balance does not cover this submission; nothing was stored"}
         assert response.headers["content-type"] == JSON
         assert await api.rows() == 0
         await send(api)

@@ -68,7 +68,8 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
                 wait_since=NOW - 58 * SECOND,
             ),
             "No provider of its route takes messages: sandbox is paused by ann (is it {paid}?),"
-            " backup is failing. It goes on when one does, and looks again in 3.0 s; its window ends in 1 h.",
+            " backup is failing. It goes on when one does, and it is looked at again in 3.0 s;"
+            " its window ends in 1 h.",
         ),
         (
             RETRYING,
@@ -97,10 +98,15 @@ def event(status: Status, at: datetime, *, attempt: int = 0, reason: str = "") -
             "Try 1 goes out through sandbox now, but its worker has not reported a result:"
             " the clock takes it back, in doubt.",
         ),
-        (SENT, "sandbox has it, and owes the receipt (in 2 h)."),
+        (SENT, "sandbox has it; no receipt has come yet (overdue in 2 h)."),
+        (
+            replace(SENT, wake_at=NOW - 3 * SECOND),
+            "sandbox has it; no receipt has come yet (overdue for 3.0 s).",
+        ),
         (
             UNRECEIPTED,
-            "No receipt came in time. It stays Sent, for we do not guess; a late receipt still counts.",
+            "No receipt came in time. It stays Sent, because nothing is guessed;"
+            " a late receipt still counts.",
         ),
     ],
 )
@@ -205,7 +211,7 @@ def test_a_late_delivery_to_a_provider_lists_the_tries_before() -> None:
 
 def test_a_late_delivery_without_a_kept_wait_is_given_no_cause() -> None:
     taken = event(Status.SENT, MESSAGE.not_before + 5 * SECOND, attempt=1)
-    assert explained(SENT, [taken]).endswith("at try 1. It had no wait of a second that was kept.")
+    assert explained(SENT, [taken]).endswith("at try 1. No wait of a second or more was recorded.")
 
 
 def test_waits_that_are_over_are_explained_by_the_words_of_waits_that_last() -> None:

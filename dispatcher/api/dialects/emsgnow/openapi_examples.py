@@ -95,7 +95,7 @@ SEND = body(
 )
 
 _QUOTA = {
-    "X-RateLimit-Limit": "Requests per minute for the API key.",
+    "X-RateLimit-Limit": "Requests per minute of the account.",
     "X-RateLimit-Remaining": "Requests that are left in the quota.",
     "X-RateLimit-Reset": "Seconds until the quota is full again.",
 }
@@ -121,7 +121,7 @@ _SHARED: Responses = {
 SENT: Responses = {
     200: _answer("OK", {"message": RECEIVED, "trackingId": _TRACKING_ID}),
     400: _error("Bad Request", "from: is not a sender of this account"),
-    402: _error("Payment Required", "the balance does not cover this submission; nothing was kept"),
+    402: _error("Payment Required", "the balance does not cover this submission; nothing was stored"),
     409: _error("Conflict", "the first request with this Idempotency-Key has not ended; try again"),
     415: _error("Unsupported Media Type", "The body must be JSON, not application/xml"),
     422: _error(

@@ -22,7 +22,7 @@ DESCRIPTION = (
 _MESSAGES = {
     400: "phone numbers must be unique",
     401: MESSAGES[401],
-    402: "the balance does not cover this submission; nothing was kept",
+    402: "the balance does not cover this submission; nothing was stored",
     403: "scope required: messages:send",
     404: MESSAGES[404],
     409: DUPLICATE,

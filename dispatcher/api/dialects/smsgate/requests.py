@@ -1,4 +1,4 @@
-"""Reading requests: types are exact, and one message lists all faults."""
+"""Reading requests: types are exact, and one error lists all faults."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

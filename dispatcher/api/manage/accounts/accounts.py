@@ -75,7 +75,12 @@ class BalanceResponse(ResponseModel):
 
 
 class LedgerEntryResponse(ResponseModel):
-    """One change of a balance: `topup`, `charge` (below zero) or `refund`."""
+    """
+    One change of a balance.
+
+    `kind` is `topup`, `charge` (below zero), `adjust` (another text, below zero if it costs
+    more) or `refund`.
+    """
 
     id: int
     at: datetime

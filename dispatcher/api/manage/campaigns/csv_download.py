@@ -1,4 +1,4 @@
-"""CSV files as downloads, made while they are sent."""
+"""CSV files as downloads, which are written while they are sent."""
 
 from collections.abc import AsyncIterator
 from urllib.parse import quote

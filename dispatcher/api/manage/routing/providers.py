@@ -94,7 +94,11 @@ async def list_providers(ctx: Ctx) -> list[ProviderResponse]:
 async def order_provider(
     name: Text, verb: ProviderAction, body: Annotated[OverrideRequest, Body()], ctx: Ctx, by: OperatorName
 ) -> ProviderResponse:
-    """Set or remove the override of a provider; all processes follow within about a second."""
+    """
+    Set or remove the override of a provider; all processes follow within about a second.
+
+    `resume` and `unpin` are the same: either removes a pause, a drain and a pin.
+    """
     return _response(await providers.set_override(ctx, name, _OVERRIDES[verb], reason=body.reason, by=by))
 
 

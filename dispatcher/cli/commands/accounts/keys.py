@@ -33,7 +33,8 @@ def create(
     label: KeyLabel = None,
     days: DaysOption = None,
     is_test: Annotated[
-        bool, typer.Option("--test", help="Its messages cost nothing and reach no phone.")
+        bool,
+        typer.Option("--test", help="Its messages cost nothing, and go only to providers that take tests."),
     ] = False,
     as_json: AsJson = False,
     data: Data = None,

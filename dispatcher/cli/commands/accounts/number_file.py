@@ -1,4 +1,4 @@
-"""Imports the phone numbers of a file, read as a file of recipients is, in chunks of any long file."""
+"""Imports the phone numbers of a file of any length, which is read as a file of recipients is."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

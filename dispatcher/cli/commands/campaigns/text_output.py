@@ -1,4 +1,4 @@
-"""Output of what texts will read like: the first ones, their segments, and what to look at."""
+"""Output of texts as they will read: the first ones, their segments, and warnings."""
 
 from dispatcher.cli.console import print_line, print_note
 from dispatcher.service.campaigns.text_survey import TextSummary

@@ -30,7 +30,7 @@ _OVERRIDES = {
     "resume": (Override.NONE, "End a pause, a drain or a pin; waiting messages are sent."),
     "drain": (Override.DRAINED, "Route as if it did not exist; its receipts are still received."),
     "pin": (Override.PINNED, "Put it first in every route that names it, whatever its breaker says."),
-    "unpin": (Override.NONE, "End a pin; its breaker decides again."),
+    "unpin": (Override.NONE, "The same as `resume`."),
 }
 _COLUMNS = ("provider", "state", "since", "tried", "failed", "median", "tps", "of", "out", "why")
 _NUMBERS = ("tried", "failed", "median", "tps", "of", "out")

@@ -116,7 +116,7 @@ def test_a_message_is_shown_with_its_history_and_its_explanation(world: World) -
         assert (message["number"], message["client_id"], message["text"]) == (NUMBER, "order-7", None)
         events = [(e["seq"], e["status"], e["code"], e["provider"]) for e in result["events"]]
         assert events == [(1, "pending", 11, None), (3, "sent", 12, "sim")]
-        assert result["explanation"][0].startswith("sim has it, and owes the receipt")
+        assert result["explanation"][0].startswith("sim has it; no receipt has come yet")
 
     run_with_api(world, story)
 
