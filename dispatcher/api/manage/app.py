@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
@@ -27,7 +26,7 @@ from dispatcher.api.manage.callbacks import callbacks, webhooks
 from dispatcher.api.manage.campaigns import audiences, campaigns
 from dispatcher.api.manage.mapping import format_event, format_inbound
 from dispatcher.api.manage.messages import batches, edits, messages
-from dispatcher.api.manage.problems import envelope, from_validation, problems
+from dispatcher.api.manage.problems import envelope, problems
 from dispatcher.api.manage.router import PREFIX
 from dispatcher.api.manage.routing import providers, routes
 from dispatcher.api.operations import MountPoint, local_path
@@ -93,7 +92,7 @@ class ManagementApi(Dialect):
         )
         for endpoints in _ENDPOINTS:
             self._app.include_router(endpoints.router)
-        for kind in (DispatchError, HTTPException, RequestValidationError, Exception):
+        for kind in (DispatchError, HTTPException, Exception):
             self._app.add_exception_handler(kind, self._handle_error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,8 +122,6 @@ class ManagementApi(Dialect):
         return document
 
     async def _handle_error(self, request: Request, error: Exception) -> Response:
-        if isinstance(error, RequestValidationError):
-            error = from_validation(error)
         response = self.answer_error(request.scope, error)
         if response.status_code == 405:
             response.headers["Allow"] = self._allowed(local_path(request.scope))

@@ -102,7 +102,7 @@ def test_a_filled_in_template_may_have_several_parts(world: World) -> None:
     [
         ("", "message: is empty"),
         ("x" * 1600, "message: is too long: 11 segments, at most 10"),
-        ("\0", "message: cannot be sent: "),
+        ("a\0", "message: cannot be sent: "),
     ],
 )
 def test_a_filled_in_template_that_cannot_be_sent_is_refused(world: World, value: str, error: str) -> None:
@@ -117,7 +117,8 @@ def test_a_filled_in_template_that_cannot_be_sent_is_refused(world: World, value
 def test_an_unknown_template_is_refused(world: World, template_id: str) -> None:
     async def story(api: ApiClient) -> None:
         error = await refused(api, templateId=template_id)
-        assert error == "templateId: is not a template of this account"
+        named = template_id if len(template_id) < 40 else template_id[:40] + "…"
+        assert error == f"templateId: is not a template of this account: {named} (there is none)"
 
     run_with_api(world, story)
 
@@ -133,6 +134,8 @@ def test_a_removed_template_and_one_of_another_account_are_unknown(world: World)
                 "/sms", json={"to": "+1234567890", "from": "SHOP", "templateId": template_id}
             )
             assert response.status_code == 400
-            assert response.json() == {"error": "templateId: is not a template of this account"}
+            assert response.json() == {
+                "error": f"templateId: is not a template of this account: {template_id} (there is none)"
+            }
 
     run_with_api(world, story)
