@@ -2,6 +2,8 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -97,10 +99,23 @@ class ManagementApi(Dialect):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if local_path(scope) in (self.docs_url, self.openapi_url):
+        path = local_path(scope)
+        if path in (self.docs_url, self.openapi_url):
             await super().__call__(scope, receive, send)
+        elif scope["method"] not in self._methods.get(path, (scope["method"],)):
+            allow = ", ".join(self._methods[path])
+            await self.answer_error(scope, HTTPException(405, headers={"Allow": allow}))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    @cached_property
+    def _methods(self) -> Mapping[str, Sequence[str]]:
+        """The methods of each path without parameters: /messages/edits is no message with the id "edits"."""
+        return {
+            path: sorted(method.upper() for method in methods)
+            for path, methods in self._app.openapi()["paths"].items()
+            if "{" not in path
+        }
 
     def openapi(self) -> dict[str, Any]:
         """
@@ -128,10 +143,9 @@ class ManagementApi(Dialect):
         return response
 
     def _allowed(self, path: str) -> str:
-        """Return all methods of a path; of routes that share it FastAPI names those of one."""
+        """Return all methods of a path with parameters; FastAPI names those of one of its routes."""
         paths = self._app.openapi()["paths"]
-        matching = [template for template in paths if compile_path(template)[0].match(path)]
-        resource = path if path in paths else matching[0]
+        resource = next(template for template in paths if compile_path(template)[0].match(path))
         return ", ".join(sorted(method.upper() for method in paths[resource]))
 
 
