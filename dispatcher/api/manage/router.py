@@ -36,7 +36,7 @@ class _JsonRequest(Request):
         """Return the body. Raises HTTPException, 400 or 415, when it is not a JSON object."""
         if self._content is None:
             received = Request(self.scope, self.receive)
-            await read_object(received)
+            await read_object(received, is_strict=True)
             self._content = await received.body()
             others = [(name, value) for name, value in self.scope["headers"] if name != b"content-type"]
             self.scope["headers"] = [*others, (b"content-type", b"application/json")]
@@ -136,7 +136,7 @@ class _OperatorRoute(APIRoute):
         received = Request(request.scope, request.receive)
         if not (await received.body()).strip():
             return []
-        names = await read_object(received)
+        names = await read_object(received, is_strict=True)
         return [_fault("body", name, "unknown; this request takes no fields") for name in names]
 
     async def _refuse(self, request: Request, unknown: Faults) -> NoReturn:

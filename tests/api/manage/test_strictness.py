@@ -335,6 +335,21 @@ def test_faults_of_form_and_of_a_plan_come_together(
     assert refuse(world, "POST", f"{SHOP}/campaigns", body).keys() == fields
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (BATCHES, b'{"recipients": ["+254712345678"], "text": "a", "text": "b"}'),
+        (BATCHES, b'{"recipients": [], "template_id": "a", "variables": {"text": "", "text": ""}}'),
+        ("/batches/1/cancel", b'{"text": 1, "text": 2}'),
+    ],
+)
+def test_a_field_that_is_there_twice_is_refused(world: World, path: str, body: bytes) -> None:
+    async def story(api: ManagementClient) -> str:
+        return await api.refused("POST", path, 400, content=body)
+
+    assert run_with_api(world, story) == "The body has the field 'text' 2 times: give it once"
+
+
 def test_a_batch_repeated_after_its_window_gets_the_first_answer(world: World) -> None:
     async def story(api: ManagementClient) -> None:
         end = (world.time.at + HOUR).isoformat()
