@@ -49,28 +49,31 @@ class FaultKind(StrEnum):
     BAD_URL = "cannot be called"
 
 
+_LONGEST_ECHO = 300  # characters of a value in a message
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
     One fault of a submission: `field` is named as in Submission, `value` is what was submitted.
 
-    `choices` says which values there are instead; "" if that is no list.
-    `advice` is a clause about the value: what is wrong with it, or what to do.
+    `advice` is a clause about the value: what is wrong with it, what there is
+    instead, or what to do.
     """
 
     field: str
     kind: FaultKind
     value: str
-    choices: str = ""
     advice: str = ""
 
     def __str__(self) -> str:
-        return f"{self.field} {self.kind.value}: {self.advised_value}{self.choices and f' ({self.choices})'}"
+        return f"{self.field} {self.kind.value}: {self.advised_value}"
 
     @property
     def advised_value(self) -> str:
-        """The value, with the advice in brackets if there is any."""
-        return f"{self.value} ({self.advice})" if self.advice else self.value
+        """The value, cut if it is long, with the advice in brackets if there is any."""
+        value = self.value if len(self.value) <= _LONGEST_ECHO else f"{self.value[:_LONGEST_ECHO]}…"
+        return f"{value} ({self.advice})" if self.advice else value
 
 
 class DispatchError(Exception):

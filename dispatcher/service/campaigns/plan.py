@@ -96,7 +96,7 @@ async def validate_plan(
 def text_faults(ctx: Context, text: str, audience: Audience | None) -> list[str]:
     """Return what is wrong with a text for all recipients; a run leaves out those for whom it is too long."""
     measured = measure_template(ctx, text)[1] if not is_blank(text) else ()
-    faults = [f"{fault.kind.value}: {fault.value}" for fault in measured]
+    faults = [f"{fault.kind.value}: {fault.advised_value}" for fault in measured]
     if audience is None:
         return faults
     return [*faults, *template.unknown_names(text, audience.columns, of="audience")]

@@ -137,12 +137,12 @@ async def _sender_faults(ctx: Context, caller: Caller, submission: Submission) -
 
 async def _with_choices(ctx: Context, caller: Caller, faults: Sequence[Fault]) -> list[Fault]:
     """Return the faults; that of an unknown sender names those which the account may use."""
-    if all(fault.kind is not FaultKind.UNKNOWN_SENDER or fault.choices for fault in faults):
+    if all(fault.kind is not FaultKind.UNKNOWN_SENDER or fault.advice for fault in faults):
         return list(faults)
     known = await ctx.database.single(lambda c: accounts.senders(c, caller.account.id))
     usable = [sender.name for sender in known if sender.disabled_at is None]
     return [
-        replace(fault, choices=name_choices(fault.value, usable))
+        replace(fault, advice=name_choices(fault.value, usable))
         if fault.kind is FaultKind.UNKNOWN_SENDER
         else fault
         for fault in faults

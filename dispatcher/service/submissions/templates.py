@@ -14,7 +14,7 @@ from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.messages.template import MissingVariables
 from dispatcher.domain.messages.text import is_blank
 from dispatcher.service.context import Context
-from dispatcher.service.submissions.validate import measure_text, shortened_name
+from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.submissions import templates
 from dispatcher.store.submissions.templates import Template
 
@@ -98,8 +98,7 @@ async def fill_in(ctx: Context, caller: Caller, submission: Submission) -> tuple
     found = await ctx.database.transact(lambda c: templates.find(c, caller.account.id, public_id))
     if found is None:
         choices = await _choices(ctx, caller.account, public_id)
-        named = shortened_name(public_id)
-        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, named, choices)])
+        raise InvalidSubmission([Fault("template_id", FaultKind.UNKNOWN_TEMPLATE, public_id, advice=choices)])
     return replace(submission, text=_rendered(found.text, submission.variables)), found.id
 
 

@@ -22,7 +22,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
 
-_LONGEST_NAME = 40  # characters of an unknown sender or template in an error
+_LONGEST_SENDER = 40  # characters of an unknown one in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +170,9 @@ def _text(ctx: Context, submission: Submission) -> tuple[str, int, list[Fault]]:
 def unknown_sender(submission: Submission) -> Fault:
     """Return the fault of a submission that names a sender which the account does not have."""
     sender = submission.sender_name if submission.sender_id is None else submission.sender_id
-    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, shortened_name(str(sender)))
-
-
-def shortened_name(name: str) -> str:
-    """Return the beginning of a name that does not exist, for an error."""
-    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
+    named = str(sender)
+    shown = named if len(named) <= _LONGEST_SENDER else named[:_LONGEST_SENDER] + "…"
+    return Fault("sender_id", FaultKind.UNKNOWN_SENDER, shown)
 
 
 def measure_text(ctx: Context, text: str) -> tuple[str, int, list[Fault]]:

@@ -72,10 +72,10 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.NOT_A_NUMBER: "Invalid phone number: {value}",
     FaultKind.NOT_MOBILE: "Not a mobile phone number: {value}",
     FaultKind.REPEATED: "{field} names a number twice: {value}",
-    FaultKind.UNKNOWN_SENDER: "Unknown sender: {value} ({choices})",
+    FaultKind.UNKNOWN_SENDER: "Unknown sender: {value}",
     FaultKind.WINDOW_OVER: "{field} leaves no time to send: {value}",
     FaultKind.TOO_FAR: "{field} is too far ahead: {value}",
-    FaultKind.UNKNOWN_TEMPLATE: "Unknown template: {value} ({choices})",
+    FaultKind.UNKNOWN_TEMPLATE: "Unknown template: {value}",
     FaultKind.MISSING_VARIABLE: "{field} has no value for {value}",
     FaultKind.BAD_URL: "{field} cannot be called: {value}",
 }
@@ -106,6 +106,4 @@ def _message(error: ErrorResponse) -> str:
 def _sentence(fault: Fault) -> str:
     if fault.kind is FaultKind.NOT_A_NUMBER and len(fault.value) > _MAX_ECHO:
         fault = replace(fault, value=fault.value[:_MAX_ECHO] + "…")
-    return FAULTS[fault.kind].format(
-        field=_FIELDS.get(fault.field, fault.field), value=fault.advised_value, choices=fault.choices
-    )
+    return FAULTS[fault.kind].format(field=_FIELDS.get(fault.field, fault.field), value=fault.advised_value)

@@ -43,12 +43,12 @@ FAULTS: dict[FaultKind, str] = {
     FaultKind.NOT_TEXT: "cannot be sent: {value}",
     FaultKind.UNFILLED: "has braces that nothing fills: {value}",
     FaultKind.NOT_A_NUMBER: "is not a phone number in E.164 format, such as +1234567890",
-    FaultKind.UNKNOWN_SENDER: "is not a sender of this account: {value} ({choices})",
+    FaultKind.UNKNOWN_SENDER: "is not a sender of this account: {value}",
     FaultKind.WINDOW_OVER: "leaves no time to send",
     FaultKind.TOO_FAR: "is too far ahead: {value}",
     FaultKind.NOT_MOBILE: "is not a mobile phone number",
     FaultKind.REPEATED: "is named twice",
-    FaultKind.UNKNOWN_TEMPLATE: "is not a template of this account: {value} ({choices})",
+    FaultKind.UNKNOWN_TEMPLATE: "is not a template of this account: {value}",
     FaultKind.MISSING_VARIABLE: "{value} is missing",
     FaultKind.BAD_URL: "{value}",
 }
@@ -96,4 +96,4 @@ def quota_headers(quota: RateLimitStatus, _now: datetime) -> Mapping[str, str]:
 
 def describe_fault(fault: Fault) -> str:
     """Return the sentence on a fault, by the document's name of the field."""
-    return f"{FIELDS[fault.field]}: {FAULTS[fault.kind].format(value=fault.value, choices=fault.choices)}"
+    return f"{FIELDS[fault.field]}: {FAULTS[fault.kind].format(value=fault.advised_value)}"
