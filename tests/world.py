@@ -283,7 +283,12 @@ class World:
     async def balance(self) -> int:
         row = await self.one("SELECT balance FROM accounts WHERE name = 'shop'")
         total = await self.one(
-            "SELECT sum(amount) AS n FROM ledger WHERE account_id = :id", id=self.caller.account.id
+            "SELECT (SELECT sum(amount) FROM ledger WHERE account_id = :id)"
+            " - (SELECT coalesce(sum(amount), 0) FROM reservations r WHERE account_id = :id"
+            "    AND NOT EXISTS (SELECT FROM batches b WHERE b.id = r.batch_id)) AS n",
+            id=self.caller.account.id,
         )
-        assert row.balance == total.n, "the ledger's sum is the balance"
+        assert row.balance == total.n, (
+            "the balance is the ledger's sum less what is reserved for batches to come"
+        )
         return int(row.balance)

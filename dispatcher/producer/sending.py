@@ -5,6 +5,7 @@ from dispatcher.domain.messages.submission import AcceptedBatch, IdempotencyKey,
 from dispatcher.producer.loop_thread import ProducerThread
 from dispatcher.producer.requests import SendRequest, read_batch
 from dispatcher.producer.transactions import find_transaction
+from dispatcher.service.accounts.reservations import reserve
 from dispatcher.service.joined_transaction import JoinedTransaction, find_tables
 from dispatcher.service.submissions.submit import prepare, submit, submit_once
 from dispatcher.service.submissions.transaction import accept_joined
@@ -31,13 +32,19 @@ def send_joined(thread: ProducerThread, request: SendRequest, connection: object
     Return the accepted batch, which is a part of the connection's transaction.
 
     What needs other connections is read first, in our loop; then the
-    transaction goes on in this thread, which its connection belongs to.
+    transaction goes on in this thread, which its connection belongs to. Its
+    last step, the reservation, is in our loop again.
     """
     key = request.idempotency_key()
     transaction = find_transaction(connection)
     validated, tables = thread.run(_prepared(thread, request, key))
     joined = run_without_loop(
-        accept_joined(thread.ctx, JoinedTransaction(transaction.connection, tables), validated)
+        accept_joined(
+            thread.ctx,
+            JoinedTransaction(transaction.connection, tables),
+            validated,
+            reserve=lambda reservation: thread.run(reserve(thread.ctx, reservation)),
+        )
     )
     if (wake_at := joined.wake_at) is not None:
         transaction.after_commit(lambda: thread.ctx.lanes.wake(wake_at))

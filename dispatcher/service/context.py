@@ -14,6 +14,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.lanes.heartbeats import Heartbeats
 from dispatcher.lanes.limits import Limits
 from dispatcher.lanes.throttle import Throttle
+from dispatcher.service.account_turns import AccountTurns
 from dispatcher.service.background import BackgroundTasks
 from dispatcher.service.bounded_checks import BoundedChecks
 from dispatcher.service.database import Database
@@ -65,6 +66,7 @@ class Context:
     routes: RouteCache = field(default_factory=RouteCache)
     passwords: PasswordChecker = field(default_factory=PasswordChecker)
     checks: BoundedChecks = field(default_factory=BoundedChecks)
+    turns: AccountTurns = field(default_factory=AccountTurns)
     rng: random.Random = field(default_factory=random.Random)
     _batchers: "dict[Batched[Any, Any], Batcher[Any, Any]]" = field(
         default_factory=dict, init=False, repr=False, compare=False

@@ -98,11 +98,16 @@ def test_nothing_is_written_until_the_application_commits_and_then_all(
 
 
 def test_a_rollback_leaves_no_row_no_charge_and_no_idempotency_key(
-    sms: Dispatcher, library: Any, url: str
+    sms: Dispatcher, library: Any, url: str, shop: World
 ) -> None:
     sms.send(NUMBER, "Hello", idempotency_key="order-1", connection=library)
     library.rollback()
     assert everything(url) == NOTHING
+
+    async def story() -> None:
+        assert await shop.clock.settle() == 1
+
+    shop.run_without_account(story)
     assert sms.balance() == 10_000
     sms.send(NUMBER, "Hello", idempotency_key="order-1")
     assert everything(url) == ONE
@@ -212,30 +217,43 @@ def test_every_isolation_level_sends_once(sms: Dispatcher, url: str, level: str)
     assert everything(url) == ONE
 
 
-def test_a_balance_that_changed_behind_a_snapshot_is_unavailable_and_the_transaction_can_begin_again(
+def test_a_balance_that_was_spent_behind_a_snapshot_is_unavailable_and_the_transaction_can_begin_again(
     sms: Dispatcher, url: str
 ) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         connection.execute("SELECT 1")
-        sms.send(NUMBER, "Hello")
+        sms.send([NUMBER] * 6_000, "Hello")
+        sms.send([NUMBER] * 3_000, "Hello", connection=connection)
+        with pytest.raises(Unavailable, match="roll the transaction back, and begin it again"):
+            sms.send([NUMBER] * 2_000, "Hello", connection=connection)
+        connection.commit()
+        sms.send(NUMBER, "Hello", connection=connection)
+        with pytest.raises(NotEnoughCredit):
+            sms.send([NUMBER] * 2_000, "Hello", connection=connection)
+        connection.commit()
+    assert count(url) == 9_001
+
+
+def test_an_external_id_that_was_taken_behind_a_snapshot_is_unavailable(sms: Dispatcher, url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.execute("SELECT 1")
+        sms.send(NUMBER, "Hello", external_id="a")
         with pytest.raises(Unavailable, match="roll the transaction back, and begin it again") as raised:
-            sms.send(NUMBER, "Hello", connection=connection)
+            sms.send(NUMBER, "Hello", external_id="a", connection=connection)
         assert isinstance(raised.value.__cause__, psycopg.errors.SerializationFailure)
         connection.rollback()
-        sms.send(NUMBER, "Hello", connection=connection)
-        connection.commit()
-    assert count(url) == 2
+        with pytest.raises(AlreadyExists):
+            sms.send(NUMBER, "Hello", external_id="a", connection=connection)
 
 
 def test_a_balance_that_another_transaction_spent_meanwhile_is_not_spent_twice(
     sms: Dispatcher, connection: "psycopg.Connection[Any]", url: str
 ) -> None:
     sms.send([NUMBER] * 6_000, "Hello", connection=connection)
-    with psycopg.connect(url, autocommit=True) as other:
-        other.execute("SET lock_timeout = '300ms'")
-        with pytest.raises(psycopg.errors.LockNotAvailable):
-            other.execute("UPDATE accounts SET balance = balance - 1")
+    with psycopg.connect(url) as other, pytest.raises(NotEnoughCredit):
+        sms.send([NUMBER] * 6_000, "Hello", connection=other)
     connection.commit()
     with pytest.raises(NotEnoughCredit):
         sms.send([NUMBER] * 6_000, "Hello", connection=connection)
@@ -348,9 +366,10 @@ def test_an_interrupted_wait_for_a_lock_leaves_the_transaction_usable(
 ) -> None:
     connection.execute("SET lock_timeout = '200ms'")
     with psycopg.connect(url) as other:
-        other.execute("UPDATE accounts SET balance = balance")
+        sms.send(NUMBER, "Hello", external_id="a", connection=other)
         with pytest.raises(Unavailable, match="not part of the transaction: canceling statement due to lock"):
-            sms.send(NUMBER, "Hello", connection=connection)
+            sms.send(NUMBER, "Hello", external_id="a", connection=connection)
+        other.rollback()
     assert connection.execute("SHOW lock_timeout").fetchone() == ("200ms",)
     sms.send(NUMBER, "Hello", connection=connection)
     connection.commit()

@@ -75,6 +75,24 @@ def test_a_message_that_waits_for_a_provider_still_does_after_the_upgrade(
         assert rows == [("sim is paused, b is open",), (None,)]
 
 
+def test_what_no_batch_has_used_of_its_reservation_is_given_back_by_a_downgrade(
+    empty_database: str, alembic_config: Config
+) -> None:
+    command.upgrade(alembic_config, "0018")
+    with psycopg.connect(plain_url(empty_database), autocommit=True) as connection:
+        connection.execute(
+            """
+            INSERT INTO accounts (name, balance) VALUES ('shop', 90);
+            INSERT INTO batches (public_id, account_id, dialect, tier, not_before, not_after, created_at)
+            SELECT gen_random_uuid(), 1, 'x', 'bulk', now(), now() + '1 h', now();
+            INSERT INTO reservations (batch_id, account_id, amount, messages, transaction_id)
+            VALUES (1, 1, 3, 0, '1'), (2, 1, 4, 0, '1'), (3, 1, 6, 0, '1')
+            """
+        )
+        command.downgrade(alembic_config, "0017")
+        assert connection.execute("SELECT balance FROM accounts").fetchall() == [(100,)]
+
+
 def _structure(connection: "psycopg.Connection[tuple[str]]", table: str) -> set[str]:
     """Return the names and definitions of a table's indexes and constraints."""
     rows = connection.execute(

@@ -1,5 +1,5 @@
 """
-The duties of the clock: release, fill, requeue, expire, rescue, no_receipt, join, forget.
+The duties of the clock: release, fill, requeue, expire, rescue, no_receipt, join, settle, forget.
 
 Each works in bounded batches until a batch is not full, except release (one
 batch of each tier) and fill (as many as the lanes have room for). Each may run
@@ -26,7 +26,7 @@ from dispatcher.service.delivery.recorder import record
 from dispatcher.service.inbound.joining import store_incomplete
 from dispatcher.service.lane_depth import DrainRate
 from dispatcher.service.submissions.idempotency import KEPT_FOR
-from dispatcher.store.accounts import ledger, tokens
+from dispatcher.store.accounts import ledger, reservations, tokens
 from dispatcher.store.clock import sweeps
 from dispatcher.store.inbound import joins
 from dispatcher.store.submissions import idempotency
@@ -65,7 +65,16 @@ class Clock:
 
         When all have ended, raises the first error; further errors are logged.
         """
-        duties = (self.release, self.fill, self.requeue, self.expire, self.rescue, self.no_receipt, self.join)
+        duties = (
+            self.release,
+            self.fill,
+            self.requeue,
+            self.expire,
+            self.rescue,
+            self.no_receipt,
+            self.join,
+            self.settle,
+        )
         ended = await asyncio.gather(*[self._unless_running(duty) for duty in duties], return_exceptions=True)
         failed = [(duty, failure) for duty, failure in zip(duties, ended, strict=True) if failure is not None]
         for duty, failure in failed[1:]:
@@ -99,6 +108,10 @@ class Clock:
     async def join(self) -> int:
         """Store what is there of inbound messages whose parts have waited long enough for the others."""
         return await self._until_short(partial(store_incomplete, self._ctx, limit=BATCH))
+
+    async def settle(self) -> int:
+        """End reservations of transactions that are over, and give back what these did not use."""
+        return await self._until_short(_settle)
 
     async def forget(self) -> int:
         """Delete the responses of old idempotency keys, expired tokens, and parts that were joined."""
@@ -198,6 +211,10 @@ class RetentionStep(Protocol):
 
 async def _forget(duty: RetentionStep, until: datetime, connection: AsyncConnection, *, now: datetime) -> int:
     return await duty(connection, until=min(until, now), limit=BATCH)
+
+
+async def _settle(connection: AsyncConnection, *, now: datetime) -> int:
+    return await reservations.settle(connection, limit=BATCH)
 
 
 async def _expire(connection: AsyncConnection, *, now: datetime) -> int:

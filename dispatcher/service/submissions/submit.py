@@ -83,7 +83,11 @@ async def _submit(
     ctx: Context, caller: Caller, submission: Submission, key: IdempotencyKey | None
 ) -> AcceptedBatch | StoredResponse:
     validated = await prepare(ctx, caller, submission, key=key)
-    if len(submission.recipients) <= _FEW and not quotas.are_on(ctx, validated.tier):
+    if quotas.are_on(ctx, validated.tier):
+        # They lock the account, maybe for as long as an application keeps its transaction open.
+        async with ctx.turns.turn(caller.account.id):
+            [outcome] = await accept(ctx, [validated])
+    elif len(submission.recipients) <= _FEW:
         outcome = await ctx.batcher(_ACCEPTING).run(validated)
     else:
         [outcome] = await accept(ctx, [validated])

@@ -5,11 +5,11 @@ Each is assessed by itself before any row is written, and a refused one does
 not affect the others.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.errors import (
     DispatchError,
     StillRunning,
+    Unavailable,
 )
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.messages.submission import AcceptedBatch, StoredResponse
 from dispatcher.service.context import Context
-from dispatcher.service.database import Database
 from dispatcher.service.joined_transaction import JoinedTransaction
 from dispatcher.service.submissions import idempotency, quotas
 from dispatcher.service.submissions.assessment import (
@@ -34,6 +34,7 @@ from dispatcher.service.submissions.new_messages import accepted_batch, repeated
 from dispatcher.service.submissions.validate import ValidatedSubmission
 from dispatcher.store.accounts import ledger
 from dispatcher.store.accounts.ledger import Charge
+from dispatcher.store.accounts.reservations import Reservation
 from dispatcher.store.submissions import new_messages
 from dispatcher.store.submissions.new_messages import NewBatch, WrittenBatch
 from dispatcher.store.submissions.quotas import EarlierMessage
@@ -56,10 +57,18 @@ class _Results:
     written: list[tuple[NewBatch, WrittenBatch]] = field(default_factory=list)
 
 
-class _Work(Protocol):
-    """Accepts submissions; `locked` is whether their accounts are locked from the start."""
+class _Charging(Protocol):
+    """Takes credits for batches, as `ledger.charge` does; False if an account does not cover all of its."""
 
-    def __call__(self, connection: AsyncConnection, *, locked: bool) -> Awaitable[_Results]: ...
+    def __call__(
+        self, connection: AsyncConnection, charges: Sequence[Charge], *, today: date
+    ) -> Awaitable[bool]: ...
+
+
+Reserve = Callable[[Reservation], bool]
+"""Blocks until a charge is taken in a transaction of our own; False if its account does not cover it."""
+
+_JOINED_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,11 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
     afterwards, as late as possible. If another transaction used them in
     between, all is done again with the accounts locked from the start.
     """
-    results = await _run(ctx.database, partial(_accept, ctx, submissions, to_lanes=True))
+    work = partial(_accept, ctx, submissions, to_lanes=True, charging=ledger.charge)
+    try:
+        results = await ctx.database.transact(partial(work, locked=False))
+    except _Outdated:
+        results = await ctx.database.transact(partial(work, locked=True))
     for new, written in results.written:
         try:
             _publish(ctx, new, written)
@@ -88,34 +101,52 @@ async def accept(ctx: Context, submissions: Sequence[ValidatedSubmission]) -> li
 
 
 async def accept_joined(
-    ctx: Context, transaction: JoinedTransaction, validated: ValidatedSubmission
+    ctx: Context, transaction: JoinedTransaction, validated: ValidatedSubmission, *, reserve: Reserve
 ) -> JoinedResult:
     """
     Accept a submission as a part of an application's transaction. Needs no loop.
 
     Messages that are due are `ready`, and not in their lane: whenever the
-    transaction commits, the clock finds them at its next look. Raises what
-    `submit` does, and what the transaction raises.
+    transaction commits, the clock finds them at its next look. The account is
+    never locked, because the transaction may stay open for long: what it pays
+    is reserved as the last step. If others used its balance in between, all is
+    done again. Raises what `submit` does, and what the transaction raises.
     """
 
-    async def work(connection: AsyncConnection, *, locked: bool) -> _Results:
-        results = await _accept(ctx, [validated], connection, to_lanes=False, locked=locked)
+    async def charging(connection: AsyncConnection, charges: Sequence[Charge], *, today: date) -> bool:
+        return all(
+            [
+                reserve(Reservation(charge, await ledger.enter(connection, charge), today))
+                for charge in charges
+            ]
+        )
+
+    async def work(connection: AsyncConnection) -> _Results:
+        results = await _accept(ctx, [validated], connection, to_lanes=False, locked=False, charging=charging)
         if isinstance(refusal := results.by_position[0], DispatchError):
             raise refusal  # so that no lock is held until the application commits
         return results
 
-    results = await _run(transaction, work)
+    results = await _try_joined(transaction, work)
     wakes = [new.window.not_before for new, _ in results.written if new.open_messages]
     result = results.by_position[0]
     assert not isinstance(result, DispatchError)
     return JoinedResult(result, min(wakes, default=None))
 
 
-async def _run(within: Database | JoinedTransaction, work: _Work) -> _Results:
-    try:
-        return await within.transact(partial(work, locked=False))
-    except _Outdated:
-        return await within.transact(partial(work, locked=True))
+async def _try_joined(
+    transaction: JoinedTransaction, work: Callable[[AsyncConnection], Awaitable[_Results]]
+) -> _Results:
+    """Return the results of `work`. A snapshot that the transaction keeps never shows what it needs."""
+    for _ in range(_JOINED_TRIES):
+        try:
+            return await transaction.transact(work)
+        except _Outdated:
+            continue
+    raise Unavailable(
+        "other submissions used the balance, the daily cap or the external id meanwhile:"
+        " roll the transaction back, and begin it again"
+    )
 
 
 async def _accept(
@@ -125,6 +156,7 @@ async def _accept(
     *,
     to_lanes: bool,
     locked: bool,
+    charging: _Charging,
 ) -> _Results:
     by_position: dict[int, AcceptResult] = {}
     candidates: list[CandidateSubmission] = []
@@ -146,7 +178,7 @@ async def _accept(
             else:
                 by_position[candidate.position] = assessed
     results = _Results(by_position)
-    await _write(ctx, connection, accepted, results, locked=locked)
+    await _write(ctx, connection, accepted, results, locked=locked, charging=charging)
     return results
 
 
@@ -180,6 +212,7 @@ async def _write(
     results: _Results,
     *,
     locked: bool,
+    charging: _Charging,
 ) -> None:
     """Write the new batches, store the responses, and charge the accounts. Raises _Outdated."""
     now = ctx.now()
@@ -207,7 +240,7 @@ async def _write(
             if validated.key is None
             else await idempotency.store_response(ctx, connection, validated.caller, validated.key, batch)
         )
-    if not await ledger.charge(connection, charges, today=quotas.today(now)):
+    if not await charging(connection, charges, today=quotas.today(now)):
         raise _Outdated
 
 

@@ -1,6 +1,9 @@
 """
 Credits: balances, and the ledger with the reason of each change; both change together.
 
+Only what a transaction of an application takes is reserved first, and entered
+in the ledger when that commits (`reservations`).
+
 Balances are locked last in a transaction, in the order of accounts. Only a
 transaction that is repeated because they had changed locks them first.
 """
@@ -24,6 +27,20 @@ SELECT FROM accounts WHERE id = ANY(CAST(:accounts AS bigint[])) ORDER BY id FOR
 
 # Credits and the daily count change in one statement: two would lock the accounts in two different orders.
 _COUNTED = "CASE WHEN a.counted_on = :today THEN a.counted ELSE 0 END + s.messages"
+TAKEN = f"""
+taken AS (
+    UPDATE accounts a SET
+        balance = a.balance - s.amount,
+        counted = CASE WHEN a.daily_cap IS NULL THEN a.counted ELSE {_COUNTED} END,
+        counted_on = CASE WHEN a.daily_cap IS NULL THEN a.counted_on ELSE :today END
+    FROM sums s
+    WHERE a.id = s.id AND (s.amount = 0 OR a.balance >= s.amount)
+      AND (a.daily_cap IS NULL OR s.messages = 0 OR {_COUNTED} <= a.daily_cap)
+    RETURNING a.id, s.amount, s.messages, a.daily_cap IS NOT NULL AS is_capped
+)
+"""
+"""Takes what `sums` (account's id, amount, messages) says, from accounts whose credits and cap cover it."""
+
 _TAKE = text(f"""
 WITH due AS (
     SELECT * FROM unnest(
@@ -37,22 +54,24 @@ sums AS (
         ON d.account_id = a.id
     WHERE a.id = ANY(CAST(:accounts AS bigint[])) ORDER BY a.id FOR NO KEY UPDATE OF a
 ),
-taken AS (
-    UPDATE accounts a SET
-        balance = a.balance - s.amount,
-        counted = CASE WHEN a.daily_cap IS NULL THEN a.counted ELSE {_COUNTED} END,
-        counted_on = CASE WHEN a.daily_cap IS NULL THEN a.counted_on ELSE :today END
-    FROM sums s
-    WHERE a.id = s.id AND (s.amount = 0 OR a.balance >= s.amount)
-      AND (a.daily_cap IS NULL OR s.messages = 0 OR {_COUNTED} <= a.daily_cap)
-    RETURNING a.id
-),
+{TAKEN},
 entries AS (
     INSERT INTO ledger (account_id, kind, amount, batch_id)
     SELECT d.account_id, 'charge', -d.amount, d.batch_id FROM due d JOIN taken t ON t.id = d.account_id
     WHERE d.amount > 0 ORDER BY d.batch_id
 )
 SELECT id FROM taken
+""")
+
+_ENTER = text("""
+WITH entries AS (
+    INSERT INTO ledger (account_id, kind, amount, batch_id)
+    SELECT account_id, 'charge', -amount, batch_id
+    FROM (SELECT CAST(:account_id AS bigint), CAST(:amount AS bigint), CAST(:batch_id AS bigint))
+        AS d(account_id, amount, batch_id)
+    WHERE amount > 0
+)
+SELECT CAST(pg_current_xact_id() AS text)
 """)
 
 _ADJUST = text("""
@@ -157,6 +176,12 @@ async def charge(connection: AsyncConnection, charges: Sequence[Charge], *, toda
     }
     taken = (await connection.execute(_TAKE, values)).all()
     return len(taken) == len({c.account_id for c in charges})
+
+
+async def enter(connection: AsyncConnection, charge: Charge) -> str:
+    """Write the entry of a charge whose credits are reserved; return the id of the transaction."""
+    values = {"account_id": charge.account_id, "batch_id": charge.batch_id, "amount": charge.amount}
+    return str(await connection.scalar(_ENTER, values))
 
 
 async def adjust(connection: AsyncConnection, account_id: int, amounts: Mapping[int, int]) -> bool:

@@ -169,6 +169,21 @@ ledger = Table(
     Index("uq_ledger_refund", "message_id", unique=True, postgresql_where=text("kind = 'refund'")),
 )
 
+# What a batch in an application's transaction takes from its account. When that transaction is over, the
+# batch is there, or what it took is given back. No foreign key: nobody else sees the batch before.
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("batch_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("messages", Integer, nullable=False),  # that are counted against the daily cap, on `counted_on`
+    Column("counted_on", Date),
+    Column("transaction_id", Text, nullable=False),  # an xid8
+    now_column("created_at"),
+    CheckConstraint("amount >= 0 AND messages >= 0", "amount"),
+)
+
 # The allowed hours of an account for a tier, in the form of `AllowedHours.as_dict`.
 account_hours = Table(
     "account_hours",
