@@ -7,7 +7,7 @@ something else: a message without its start is sent at once.
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import Self, cast
 
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, ValidationError, model_validator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
@@ -62,6 +62,24 @@ def field_errors(
         if with_values and (value := _shown_value(fault)):
             values[field] = f", not {value}"
     return [FieldError(name, ", or ".join(parts) + values.get(name, "")) for name, parts in sentences.items()]
+
+
+def without_faults(document: Mapping[str, object], faults: Iterable[ErrorDetails]) -> dict[str, object]:
+    """Return the fields of a document that have no fault; a list loses only the entries that have one."""
+    rest = dict(document)
+    wrong: dict[str, set[int]] = {}
+    for fault in faults:
+        match fault["loc"]:
+            case [str(name), int(position), *_] if isinstance(document.get(name), list):
+                wrong.setdefault(name, set()).add(position)
+            case [str(name), *_]:
+                rest.pop(name, None)
+    for name in wrong.keys() & rest.keys():
+        entries = cast("list[object]", rest[name])
+        rest[name] = [entry for position, entry in enumerate(entries) if position not in wrong[name]]
+        if not rest[name]:
+            del rest[name]
+    return rest
 
 
 def describe(error: ValidationError, document: object) -> str:

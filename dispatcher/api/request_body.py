@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 from urllib.parse import parse_qsl
@@ -34,16 +35,21 @@ class Json(JSONResponse):
         return _encode(content).encode("utf-8", "replace")
 
 
-async def read_object(request: Request) -> Mapping[str, object]:
+async def read_object(request: Request, *, is_strict: bool = False) -> Mapping[str, object]:
     """
     Return the body, a JSON object, whatever its content type says (`curl -d` says a form).
 
     Raises HTTPException: 415 for multipart, XML and a compressed body; 400 for a
-    body that is not JSON, has NaN or Infinity, or is not an object.
+    body that is not JSON, has NaN or Infinity, or is not an object; if strict, also
+    for an object that has a name twice, of which JSON's readers take the last.
     """
     _media_type(request, wanted="JSON")
     try:
-        document = json.loads(await request.body(), parse_constant=_refuse_constant)
+        document = json.loads(
+            await request.body(),
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_repeated if is_strict else None,
+        )
     except (ValueError, RecursionError):
         raise HTTPException(400, "The body is not valid JSON") from None
     if not isinstance(document, dict):
@@ -160,6 +166,13 @@ def _form(encoded: str) -> Mapping[str, object]:
 def _unrepeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(values := dict(pairs)) < len(pairs):
         raise ValueError("a name is there twice")
+    return values
+
+
+def _refuse_repeated(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(values := dict(pairs)) < len(pairs):
+        [(name, count)] = Counter(name for name, _ in pairs).most_common(1)
+        raise HTTPException(400, f"The body has the field {name!r} {count} times: give it once")
     return values
 
 

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dispatcher.domain.routing.breaker import WINDOW, BreakerState, CallCounts, CallTally, read_counts
-from dispatcher.domain.routing.provider_state import Breaker
+from dispatcher.domain.routing.provider_state import BreakerPhase
 
 _BUCKETS = 5
 _SCRIPT = files("dispatcher.lanes").joinpath("breaker.lua").read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ class Breakers:
         known = {
             name: KnownBreaker(
                 int(version),
-                _read(state) if state else BreakerState(Breaker.CLOSED, at, ""),
+                _read(state) if state else BreakerState(BreakerPhase.CLOSED, at, ""),
                 bool(moved),
                 read_counts([int(number) for number in sums.split()]),
             )
@@ -124,4 +124,4 @@ def _write(state: BreakerState) -> str:
 def _read(raw: bytes | str) -> BreakerState:
     breaker, since, cause, until, opened = json.loads(raw)
     end = until and datetime.fromisoformat(until)
-    return BreakerState(Breaker(breaker), datetime.fromisoformat(since), cause, end, opened)
+    return BreakerState(BreakerPhase(breaker), datetime.fromisoformat(since), cause, end, opened)

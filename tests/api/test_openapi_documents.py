@@ -1,6 +1,8 @@
 """
 The OpenAPI documents can be turned into clients: nothing in them is ambiguous, dangling or internal.
 
+They are those of the dialects and of the management API.
+
 A generator that meets such a thing leaves the operation out with a warning, and its users miss it.
 """
 
@@ -46,8 +48,7 @@ def nodes(value: object) -> Iterator[dict[str, Any]]:
                 yield from nodes(inner)
 
 
-def test_every_api_has_a_document_of_its_own(name: str) -> None:
-    assert len(APIS) == len(DIALECTS) + 1
+def test_each_api_describes_operations(name: str) -> None:
     assert document(name)["openapi"].startswith("3.1.")
     assert any(operations(name))
 

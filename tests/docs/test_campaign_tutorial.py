@@ -11,7 +11,7 @@ import pytest
 from tests.cli.commands.test_up import Up
 from tests.docs.scratch import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 PAGE = (ROOT / "docs" / "campaign-tutorial.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^```(csv|console)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

@@ -10,13 +10,13 @@ from redis.asyncio import Redis
 
 from dispatcher.domain.delivery.provider import Accepted, Unsent
 from dispatcher.domain.routing.breaker import BreakerState, CallTally
-from dispatcher.domain.routing.provider_state import Breaker
+from dispatcher.domain.routing.provider_state import BreakerPhase
 from dispatcher.lanes.breaker import BreakerMove, Breakers
 from dispatcher.lanes.connect import open_async_redis
 
 SINCE = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-OPEN = BreakerState(Breaker.OPEN, SINCE, 'say "no"', SINCE + timedelta(seconds=6), opened=2)
-HALF = BreakerState(Breaker.HALF_OPEN, SINCE, "its pause is over", opened=2)
+OPEN = BreakerState(BreakerPhase.OPEN, SINCE, 'say "no"', SINCE + timedelta(seconds=6), opened=2)
+HALF = BreakerState(BreakerPhase.HALF_OPEN, SINCE, "its pause is over", opened=2)
 
 
 @pytest.fixture(params=["valkey", "fakeredis"])
@@ -56,7 +56,7 @@ def test_counts_of_all_processes_are_summed_for_each_provider(redis_maker: Calla
         a, b = result.known["a"].window, result.known["b"].window
         assert (a.tried, a.unsent, a.segments, a.latency) == (6, 1, 18, timedelta(milliseconds=35))
         assert (b.tried, b.unsent) == (7, 7)
-        assert result.known["a"].state.breaker is Breaker.CLOSED
+        assert result.known["a"].state.breaker is BreakerPhase.CLOSED
 
     _run(redis_maker, story)
 

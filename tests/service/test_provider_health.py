@@ -8,7 +8,7 @@ import pytest
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 from dispatcher.lanes.breaker import Breakers
 from dispatcher.lanes.connect import open_async_redis
 from dispatcher.service.provider_health import ProviderHealth
@@ -35,17 +35,17 @@ def _note(health: ProviderHealth, *outcomes: Outcome, seconds: float = 0.01) -> 
 @pytest.mark.parametrize(
     ("outcomes", "breaker"),
     [
-        ([Unsent("refused")] * 20, Breaker.OPEN),
-        ([Unknown("time-out")] * 20, Breaker.OPEN),
-        ([Deferred("503")] * 20, Breaker.OPEN),
-        ([Rejected(Status.BLOCKED, "no")] * 20, Breaker.CLOSED),
-        ([Accepted(())] * 20, Breaker.CLOSED),
-        ([Deferred("429", after=20 * SECOND)] * 9, Breaker.CLOSED),
-        ([Deferred("429", after=20 * SECOND)] * 10, Breaker.OPEN),
+        ([Unsent("refused")] * 20, BreakerPhase.OPEN),
+        ([Unknown("time-out")] * 20, BreakerPhase.OPEN),
+        ([Deferred("503")] * 20, BreakerPhase.OPEN),
+        ([Rejected(Status.BLOCKED, "no")] * 20, BreakerPhase.CLOSED),
+        ([Accepted(())] * 20, BreakerPhase.CLOSED),
+        ([Deferred("429", after=20 * SECOND)] * 9, BreakerPhase.CLOSED),
+        ([Deferred("429", after=20 * SECOND)] * 10, BreakerPhase.OPEN),
     ],
 )
 def test_the_calls_of_one_process_move_the_breaker_of_all(
-    world: World, outcomes: Sequence[Outcome], breaker: Breaker
+    world: World, outcomes: Sequence[Outcome], breaker: BreakerPhase
 ) -> None:
     async def story() -> None:
         other = _another(world)
@@ -64,9 +64,9 @@ def test_the_calls_of_several_processes_move_the_breaker_together(world: World) 
         _note(world.ctx.provider_health, *[Unsent("refused")] * 12)
         _note(other, *[Unsent("refused")] * 8)
         await world.ctx.provider_health.refresh()
-        assert world.ctx.provider_states["sim"].breaker is Breaker.CLOSED
+        assert world.ctx.provider_states["sim"].breaker is BreakerPhase.CLOSED
         await other.refresh()
-        assert other.states["sim"].breaker is Breaker.OPEN
+        assert other.states["sim"].breaker is BreakerPhase.OPEN
         report = await providers.one(world.ctx, "sim")
         assert [turn.cause for turn in report.history] == ["20 of 20 failed: 20 not sent"]
 
@@ -79,7 +79,7 @@ def test_delivery_counts_the_outcomes_of_its_calls(world: World) -> None:
         await world.submit(MANY)
         await world.deliver()
         await world.ctx.provider_health.refresh()
-        assert world.ctx.provider_states["sim"].breaker is Breaker.OPEN
+        assert world.ctx.provider_states["sim"].breaker is BreakerPhase.OPEN
 
     world.run(story)
 
@@ -114,12 +114,12 @@ def test_a_breaker_that_closes_makes_waiting_messages_due(world: World) -> None:
         [message] = (await world.submit()).messages
         await world.deliver()
         assert (await world.row(message.id)).waits_for.startswith("sim failing (")
-        while world.ctx.provider_states["sim"].breaker is Breaker.OPEN:
+        while world.ctx.provider_states["sim"].breaker is BreakerPhase.OPEN:
             await health.refresh()
-        assert world.ctx.provider_states["sim"] == ProviderState(Breaker.HALF_OPEN)
+        assert world.ctx.provider_states["sim"] == ProviderState(BreakerPhase.HALF_OPEN)
         _note(health, *[Accepted(())] * 5)
         await health.refresh()
-        assert world.ctx.provider_states["sim"].breaker is Breaker.CLOSED
+        assert world.ctx.provider_states["sim"].breaker is BreakerPhase.CLOSED
         await health.wait_until_released()
         assert (await world.row(message.id)).waits_for is None
 
@@ -193,7 +193,7 @@ def test_without_redis_overrides_are_read_and_counts_are_kept_until_it_is_back(w
         assert alone.states["sim"] == ProviderState(override=Override.PINNED)
         alone.breakers = there
         await alone.refresh()
-        assert alone.states["sim"].breaker is Breaker.OPEN
+        assert alone.states["sim"].breaker is BreakerPhase.OPEN
         await redis.aclose()
 
     world.run(story)

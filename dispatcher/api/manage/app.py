@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from starlette.types import Receive, Scope, Send
@@ -27,7 +28,7 @@ from dispatcher.api.manage.callbacks import callbacks, webhooks
 from dispatcher.api.manage.campaigns import audiences, campaigns
 from dispatcher.api.manage.mapping import format_event, format_inbound
 from dispatcher.api.manage.messages import batches, edits, messages
-from dispatcher.api.manage.problems import envelope, from_validation, problems
+from dispatcher.api.manage.problems import envelope, problems
 from dispatcher.api.manage.router import PREFIX
 from dispatcher.api.manage.routing import providers, routes
 from dispatcher.api.operations import MountPoint, local_path
@@ -93,15 +94,28 @@ class ManagementApi(Dialect):
         )
         for endpoints in _ENDPOINTS:
             self._app.include_router(endpoints.router)
-        for kind in (DispatchError, HTTPException, RequestValidationError, Exception):
+        for kind in (DispatchError, HTTPException, Exception):
             self._app.add_exception_handler(kind, self._handle_error)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if local_path(scope) in (self.docs_url, self.openapi_url):
+        path = local_path(scope)
+        if path in (self.docs_url, self.openapi_url):
             await super().__call__(scope, receive, send)
+        elif scope["method"] not in self._methods.get(path, (scope["method"],)):
+            allow = ", ".join(self._methods[path])
+            await self.answer_error(scope, HTTPException(405, headers={"Allow": allow}))(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    @cached_property
+    def _methods(self) -> Mapping[str, Sequence[str]]:
+        """The methods of each path without parameters: /messages/edits is no message with the id "edits"."""
+        return {
+            path: sorted(method.upper() for method in methods)
+            for path, methods in self._app.openapi()["paths"].items()
+            if "{" not in path
+        }
 
     def openapi(self) -> dict[str, Any]:
         """
@@ -123,18 +137,15 @@ class ManagementApi(Dialect):
         return document
 
     async def _handle_error(self, request: Request, error: Exception) -> Response:
-        if isinstance(error, RequestValidationError):
-            error = from_validation(error)
         response = self.answer_error(request.scope, error)
         if response.status_code == 405:
             response.headers["Allow"] = self._allowed(local_path(request.scope))
         return response
 
     def _allowed(self, path: str) -> str:
-        """Return all methods of a path; of routes that share it FastAPI names those of one."""
+        """Return all methods of a path with parameters; FastAPI names those of one of its routes."""
         paths = self._app.openapi()["paths"]
-        matching = [template for template in paths if compile_path(template)[0].match(path)]
-        resource = path if path in paths else matching[0]
+        resource = next(template for template in paths if compile_path(template)[0].match(path))
         return ", ".join(sorted(method.upper() for method in paths[resource]))
 
 

@@ -1,5 +1,6 @@
 """The errors of the management API: problem details (RFC 9457), as responses and in OpenAPI."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import groupby
 from typing import cast
@@ -10,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from dispatcher.api.errors import PROBLEM, ErrorResponse, problem
 from dispatcher.api.openapi import Responses
-from dispatcher.domain.errors import FieldError, InvalidFields, InvalidSubmission
+from dispatcher.domain.errors import Fault, FieldError, InvalidFields, InvalidSubmission
 from dispatcher.strict_model import field_errors
 
 _NAMES = {"sender_id": "sender"}  # of fields of a submission that have another name here
@@ -44,18 +45,24 @@ def envelope(error: ErrorResponse) -> object:
     """Return the body of an error, with each field that is wrong."""
     match error.error:
         case InvalidFields(faults=faults):
-            found = [(fault.field, fault.sentence) for fault in faults]
+            found = list(faults)
         case InvalidSubmission(faults=faults):
-            found = [
-                (_NAMES.get(fault.field, fault.field), str(fault).removeprefix(fault.field).strip())
-                for fault in faults
-            ]
+            found = submission_faults(faults)
         case _:
             return problem(error)
-    return {**problem(error), "faults": [{"field": field, "detail": detail} for field, detail in found]}
+    listed = [{"field": fault.field, "detail": fault.sentence} for fault in found]
+    return {**problem(error), "faults": listed}
 
 
-def from_validation(error: RequestValidationError) -> Exception:
+def submission_faults(faults: Iterable[Fault]) -> list[FieldError]:
+    """Return the faults of a submission, by the names of its fields here."""
+    return [
+        FieldError(_NAMES.get(fault.field, fault.field), str(fault).removeprefix(fault.field).strip())
+        for fault in faults
+    ]
+
+
+def from_validation(error: RequestValidationError) -> HTTPException | InvalidFields:
     """Return 404 for a path parameter that is not valid, else all faults of the query and the body."""
     faults = error.errors()
     if any(fault["loc"][0] == "path" for fault in faults):

@@ -1,18 +1,22 @@
 """The routers of the management API, which admit operators only and refuse unknown names in requests."""
 
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import cached_property, wraps
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic_core import ErrorDetails
 
 from dispatcher.api.manage.auth import authenticate_operator
+from dispatcher.api.manage.problems import from_validation
 from dispatcher.api.request_body import read_object
+from dispatcher.domain.errors import FieldError, InvalidFields
 from dispatcher.domain.spelling import unknown_name
+from dispatcher.strict_model import without_faults
 
 log = structlog.get_logger()
 
@@ -20,6 +24,7 @@ PREFIX = "/manage/v1"
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Faults = list[dict[str, object]]
+E = TypeVar("E", bound=Callable[..., object])
 
 
 class _JsonRequest(Request):
@@ -31,11 +36,31 @@ class _JsonRequest(Request):
         """Return the body. Raises HTTPException, 400 or 415, when it is not a JSON object."""
         if self._content is None:
             received = Request(self.scope, self.receive)
-            await read_object(received)
+            await read_object(received, is_strict=True)
             self._content = await received.body()
             others = [(name, value) for name, value in self.scope["headers"] if name != b"content-type"]
             self.scope["headers"] = [*others, (b"content-type", b"application/json")]
         return self._content
+
+
+ContentCheck = Callable[[Request, Mapping[str, object]], Awaitable[Sequence[FieldError]]]
+"""Returns what is wrong with the content of a body whose form has faults; it gets the fields without any."""
+
+_CONTENT_CHECK = "content_check"
+
+
+def checks_content(check: ContentCheck) -> Callable[[E], E]:
+    """
+    Return a decorator of an endpoint: an answer with faults of form also has those that `check` finds.
+
+    Faults of form are those that FastAPI finds by the types of the fields.
+    """
+
+    def mark(endpoint: E) -> E:
+        setattr(endpoint, _CONTENT_CHECK, check)
+        return endpoint
+
+    return mark
 
 
 class _NothingElse(Exception):
@@ -59,9 +84,12 @@ class _OperatorRoute(APIRoute):
             operator = await authenticate_operator(request)
             request.state.operator = operator.name
             received = _JsonRequest(request.scope, request.receive)
-            if unknown := [*self._unknown_parameters(request), *await self._unknown_body(received)]:
-                await self._refuse(received, unknown)
-            response = await handle(received)
+            try:
+                if unknown := [*self._unknown_parameters(request), *await self._unknown_body(received)]:
+                    await self._refuse(received, unknown)
+                response = await handle(received)
+            except RequestValidationError as error:
+                raise await self._with_content(received, error) from None
             if request.method != "GET":
                 log.info("operator_acted", operator=operator.name, method=request.method, route=self.path)
             return response
@@ -108,7 +136,7 @@ class _OperatorRoute(APIRoute):
         received = Request(request.scope, request.receive)
         if not (await received.body()).strip():
             return []
-        names = await read_object(received)
+        names = await read_object(received, is_strict=True)
         return [_fault("body", name, "unknown; this request takes no fields") for name in names]
 
     async def _refuse(self, request: Request, unknown: Faults) -> NoReturn:
@@ -120,6 +148,20 @@ class _OperatorRoute(APIRoute):
         except _NothingElse:
             pass
         raise RequestValidationError(unknown)
+
+    async def _with_content(self, request: Request, error: RequestValidationError) -> Exception:
+        """Return the error with all faults: of form, and of content if the endpoint checks that."""
+        refusal = from_validation(error)
+        check: ContentCheck | None = getattr(self.endpoint, _CONTENT_CHECK, None)
+        if check is None or not isinstance(refusal, InvalidFields):
+            return refusal
+        of_body = [
+            {**fault, "loc": fault["loc"][1:]} for fault in error.errors() if fault["loc"][0] == "body"
+        ]
+        valid = without_faults(await read_object(request), cast("list[ErrorDetails]", of_body))
+        left_out = {fault["loc"][0] for fault in of_body if fault["loc"]} - valid.keys()
+        found = [fault for fault in await check(request, valid) if fault.field not in left_out]
+        return InvalidFields([*refusal.faults, *found])
 
 
 def _fault(place: str, name: str, text: str) -> dict[str, object]:

@@ -20,7 +20,7 @@ from dispatcher.domain.delivery.provider import (
     Unsent,
 )
 from dispatcher.domain.duration import format_duration
-from dispatcher.domain.routing.provider_state import Breaker
+from dispatcher.domain.routing.provider_state import BreakerPhase
 
 WINDOW = timedelta(seconds=10)
 SLOW_SHARE = 0.5
@@ -143,7 +143,7 @@ class BreakerState:
     closed. `opened` is how often it has opened since it was last closed.
     """
 
-    breaker: Breaker
+    breaker: BreakerPhase
     since: datetime
     cause: str
     until: datetime | None = None
@@ -159,24 +159,32 @@ def next_state(
     `requested_pause` is the pause that the provider asked for in nearly all
     of its latest answers.
     """
-    if requested_pause is not None and requested_pause >= _SHORTEST_HINT and at.breaker is not Breaker.OPEN:
+    if (
+        requested_pause is not None
+        and requested_pause >= _SHORTEST_HINT
+        and at.breaker is not BreakerPhase.OPEN
+    ):
         cause = f"it asked for a pause of {format_duration(requested_pause)}"
-        return BreakerState(Breaker.OPEN, now, cause, now + min(requested_pause, _LONGEST_HINT), at.opened)
+        return BreakerState(
+            BreakerPhase.OPEN, now, cause, now + min(requested_pause, _LONGEST_HINT), at.opened
+        )
     is_over = at.until is not None and at.until <= now
     match at.breaker:
-        case Breaker.OPEN if is_over:
-            return BreakerState(Breaker.HALF_OPEN, now, "its pause is over", opened=at.opened)
-        case Breaker.HALF_OPEN:
+        case BreakerPhase.OPEN if is_over:
+            return BreakerState(BreakerPhase.HALF_OPEN, now, "its pause is over", opened=at.opened)
+        case BreakerPhase.HALF_OPEN:
             return _after_trial(at, window, now)
-        case Breaker.SLOW if _fails(window):
+        case BreakerPhase.SLOW if _fails(window):
             return _open(at, window, now)
-        case Breaker.SLOW if is_over or _is_fast_again(window):
-            return BreakerState(Breaker.CLOSED, now, "its pause is over" if is_over else "it is fast again")
-        case Breaker.CLOSED if _fails(window):
+        case BreakerPhase.SLOW if is_over or _is_fast_again(window):
+            return BreakerState(
+                BreakerPhase.CLOSED, now, "its pause is over" if is_over else "it is fast again"
+            )
+        case BreakerPhase.CLOSED if _fails(window):
             return _open(at, window, now)
-        case Breaker.CLOSED if window.slow >= max(_FEWEST_SLOW, _MOSTLY_SLOW * window.tried):
+        case BreakerPhase.CLOSED if window.slow >= max(_FEWEST_SLOW, _MOSTLY_SLOW * window.tried):
             cause = f"{window.slow} of {window.tried} answers were slow"
-            return BreakerState(Breaker.SLOW, now, cause, now + _SLOW_PAUSE)
+            return BreakerState(BreakerPhase.SLOW, now, cause, now + _SLOW_PAUSE)
     return None
 
 
@@ -192,7 +200,7 @@ def _after_trial(at: BreakerState, window: CallCounts, now: datetime) -> Breaker
     if window.failed >= _TO_OPEN:
         return _open(at, window, now)
     if window.tried - window.failed >= _TO_CLOSE:
-        return BreakerState(Breaker.CLOSED, now, f"{window.tried - window.failed} calls were answered")
+        return BreakerState(BreakerPhase.CLOSED, now, f"{window.tried - window.failed} calls were answered")
     return None
 
 
@@ -201,4 +209,4 @@ def _open(at: BreakerState, window: CallCounts, now: datetime) -> BreakerState:
     failures = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
     pause = min(_FIRST_PAUSE * 2**at.opened, _LONGEST_PAUSE)
     cause = f"{window.failed} of {window.tried} failed: {failures}"
-    return BreakerState(Breaker.OPEN, now, cause, now + pause, min(at.opened + 1, 10))
+    return BreakerState(BreakerPhase.OPEN, now, cause, now + pause, min(at.opened + 1, 10))

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 
-class Breaker(StrEnum):
+class BreakerPhase(StrEnum):
     """The state of a provider by its recent calls."""
 
     CLOSED = "closed"  # it works
@@ -30,7 +30,7 @@ class Override(StrEnum):
 class ProviderState:
     """The state of a provider as this process knows it. At `until` an open breaker becomes half-open."""
 
-    breaker: Breaker = Breaker.CLOSED
+    breaker: BreakerPhase = BreakerPhase.CLOSED
     override: Override = Override.NONE
     until: datetime | None = None
 
@@ -38,13 +38,13 @@ class ProviderState:
     def is_barred(self) -> bool:
         """Whether no messages may go there now."""
         if self.override is Override.NONE:
-            return self.breaker is Breaker.OPEN
+            return self.breaker is BreakerPhase.OPEN
         return self.override is not Override.PINNED
 
     @property
     def is_on_trial(self) -> bool:
         """Whether only a few messages may go there now."""
-        return self.breaker is Breaker.HALF_OPEN and self.override is Override.NONE
+        return self.breaker is BreakerPhase.HALF_OPEN and self.override is Override.NONE
 
     @property
     def is_limited(self) -> bool:
@@ -67,22 +67,22 @@ class ProviderState:
         return _CONSEQUENCES[self.override]
 
 
-WORDS: Mapping[Breaker | Override, str] = {
-    Breaker.CLOSED: "working",
-    Breaker.SLOW: "slow",
-    Breaker.HALF_OPEN: "on trial",
-    Breaker.OPEN: "failing",
+WORDS: Mapping[BreakerPhase | Override, str] = {
+    BreakerPhase.CLOSED: "working",
+    BreakerPhase.SLOW: "slow",
+    BreakerPhase.HALF_OPEN: "on trial",
+    BreakerPhase.OPEN: "failing",
     Override.NONE: "resumed",
     Override.PAUSED: "paused",
     Override.DRAINED: "drained",
     Override.PINNED: "pinned",
 }
 """Each state in a word for people. A breaker's own word says the opposite: closed, messages pass."""
-_CONSEQUENCES: Mapping[Breaker | Override, str] = {
-    Breaker.CLOSED: "accepts messages",
-    Breaker.SLOW: "accepts messages, but answers slowly: messages with another provider go there",
-    Breaker.HALF_OPEN: "failed, and gets a few messages to show that it works again",
-    Breaker.OPEN: "fails, and gets no messages for now",
+_CONSEQUENCES: Mapping[BreakerPhase | Override, str] = {
+    BreakerPhase.CLOSED: "accepts messages",
+    BreakerPhase.SLOW: "accepts messages, but answers slowly: messages with another provider go there",
+    BreakerPhase.HALF_OPEN: "failed, and gets a few messages to show that it works again",
+    BreakerPhase.OPEN: "fails, and gets no messages for now",
     Override.PAUSED: "is paused: it gets no messages, and those without another provider wait",
     Override.DRAINED: "is drained: it gets no messages, and new ones without another provider are refused",
     Override.PINNED: "is pinned: it comes first in every route that names it",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.routing.provider_state import AVAILABLE, Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import AVAILABLE, BreakerPhase, Override, ProviderState
 from dispatcher.domain.routing.route_table import (
     Preference,
     ProviderGroup,
@@ -27,7 +27,7 @@ class RouteRefusal(NamedTuple):
     reason: str
 
 
-_AFTER = {Breaker.CLOSED: 0, Breaker.SLOW: 1, Breaker.HALF_OPEN: 2, Breaker.OPEN: 3}
+_AFTER = {BreakerPhase.CLOSED: 0, BreakerPhase.SLOW: 1, BreakerPhase.HALF_OPEN: 2, BreakerPhase.OPEN: 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _exclusions(names: Iterable[str], request: RouteRequest, providers: Mapping[
 def _all_work(names: Iterable[str], states: Mapping[str, ProviderState]) -> bool:
     for name in names:
         one = states.get(name, AVAILABLE)
-        if one.breaker is not Breaker.CLOSED or one.override is not Override.NONE:
+        if one.breaker is not BreakerPhase.CLOSED or one.override is not Override.NONE:
             return False
     return True
 
@@ -199,7 +199,7 @@ def _ranks(names: Iterable[str], states: Mapping[str, ProviderState]) -> dict[st
     known = {name: states.get(name, AVAILABLE) for name in names}
     usable = {name: one for name, one in known.items() if one.override is not Override.DRAINED}
     automatic = [one for one in usable.values() if one.override is Override.NONE]
-    any_works = any(one.breaker is Breaker.CLOSED for one in automatic)
+    any_works = any(one.breaker is BreakerPhase.CLOSED for one in automatic)
     ranks = {}
     for name, one in usable.items():
         if one.override is Override.NONE:

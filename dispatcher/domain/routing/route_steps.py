@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from dispatcher.domain.delivery.provider import ProviderConfig
-from dispatcher.domain.routing.provider_state import AVAILABLE, Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import AVAILABLE, BreakerPhase, Override, ProviderState
 from dispatcher.domain.routing.route import (
     arrange_groups,
     exclusion_reason,
@@ -124,13 +124,13 @@ def _states(names: Sequence[str], states: Mapping[str, ProviderState]) -> Iterat
     automatic = [one for one in known.values() if one.override is Override.NONE]
     stays = (
         ""
-        if any(one.breaker is Breaker.CLOSED for one in automatic)
+        if any(one.breaker is BreakerPhase.CLOSED for one in automatic)
         else ", but no other provider works: the order stays"
     )
     for name, one in known.items():
         if one.override is not Override.NONE:
             yield RouteStep(name, _OVERRIDES[one.override])
-        elif one.breaker is not Breaker.CLOSED:
+        elif one.breaker is not BreakerPhase.CLOSED:
             yield RouteStep(
                 name, f"its breaker is {one.breaker}{stays or ': it comes after those that work'}"
             )

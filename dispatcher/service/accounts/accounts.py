@@ -125,6 +125,16 @@ async def find_sender(ctx: Context, account: Account, name: str) -> int:
     raise NotFound(f"account {account.name!r} has no sender {name!r} ({choices})")
 
 
+async def find_usable_sender(ctx: Context, account: Account, name: str) -> int:
+    """Return the id of a sender that is not disabled, by its name. Raises NotFound."""
+    found = await ctx.database.single(lambda c: accounts.find_sender(c, account.id, None, name=name))
+    if found is None:
+        known = await senders(ctx, account)
+        choices = name_choices(name, (sender.name for sender in known if sender.disabled_at is None))
+        raise NotFound(f"account {account.name!r} has no sender {name!r} that may be used ({choices})")
+    return found
+
+
 async def senders(ctx: Context, account: Account) -> list[Sender]:
     """Return an account's senders, the oldest first."""
     return await ctx.database.transact(lambda c: accounts.senders(c, account.id))

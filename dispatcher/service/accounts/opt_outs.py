@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import Invalid, NotFound
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
+from dispatcher.service.accounts.accounts import find_usable_sender
 from dispatcher.service.context import Context
-from dispatcher.store.accounts import accounts, opt_outs
+from dispatcher.store.accounts import opt_outs
 from dispatcher.store.accounts.opt_outs import OptOut
 
 
@@ -41,14 +41,7 @@ async def page(ctx: Context, account: Account, *, after: int = 0, limit: int = 1
 
 
 async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int | None:
-    if sender is None:
-        return None
-    found = await ctx.database.transact(lambda c: accounts.find_sender(c, account.id, None, name=sender))
-    if found is None:
-        known = await ctx.database.transact(lambda c: accounts.senders(c, account.id))
-        choices = name_choices(sender, (one.name for one in known))
-        raise NotFound(f"account {account.name!r} has no sender {sender!r} ({choices})")
-    return found
+    return None if sender is None else await find_usable_sender(ctx, account, sender)
 
 
 def _number(account: Account, raw: str, *, short_codes: bool = False) -> str:

@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CAMPAIGN_TRANSITIONS, CampaignPlan, CampaignState
 from dispatcher.domain.campaigns.recurrence import RunOnce, next_due
+from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Conflict, NotFound
 from dispatcher.domain.messages.status import CANCELLED, Status
 from dispatcher.service.campaigns.plan import validate_plan
 from dispatcher.service.campaigns.progress import CampaignReport, report
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import ledger
-from dispatcher.store.campaigns import campaigns, run_messages, runs
+from dispatcher.store.campaigns import campaigns, names, run_messages, runs
 from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.runs import Run
 from dispatcher.store.messages import edits
@@ -270,7 +271,8 @@ async def _find(
     except ValueError:
         found = None
     if found is None:
-        raise NotFound(f"account {account.name!r} has no campaign {public_id!r}")
+        choices = name_choices(public_id, await names.of_campaigns(connection, account.id))
+        raise NotFound(f"account {account.name!r} has no campaign {public_id!r} ({choices})")
     return found
 
 

@@ -20,7 +20,16 @@ from dispatcher.store.campaigns import names as campaign_names
 from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.names import CampaignNames
 
-__all__ = ["CampaignNames", "change", "create", "create_with_file", "find", "names", "renamed_faults"]
+__all__ = [
+    "CampaignNames",
+    "change",
+    "create",
+    "create_with_file",
+    "find",
+    "find_faults",
+    "names",
+    "renamed_faults",
+]
 
 # Setting a field clears these others, unless they are set with it.
 _ALTERNATIVES: Mapping[str, Sequence[str]] = {
@@ -53,6 +62,11 @@ async def names(ctx: Context, rows: Sequence[CampaignRow]) -> dict[int, Campaign
 async def create(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignRow:
     """Return a new draft, as `campaigns.create` does; `audience_id` may also be the audience's name."""
     return await campaigns.create(ctx, account, await _with_audience_id(ctx, account, plan))
+
+
+async def find_faults(ctx: Context, account: Account, plan: CampaignPlan) -> Sequence[FieldError]:
+    """Return everything that keeps `create` from making a draft of a plan."""
+    return await _faults(ctx, account, await _with_audience_id(ctx, account, plan))
 
 
 async def create_with_file(
@@ -113,16 +127,20 @@ _EMPTY_VALUES: Mapping[str, object] = {
 
 async def _check_without_audience(ctx: Context, account: Account, plan: CampaignPlan) -> None:
     """Raise InvalidPlan with the faults of a plan whose audience does not exist yet."""
+    found = await _faults(ctx, account, replace(plan, audience_id=""))
+    if rest := [fault for fault in found if fault.field != "audience_id"]:
+        raise InvalidPlan(rest)
 
+
+async def _faults(ctx: Context, account: Account, plan: CampaignPlan) -> Sequence[FieldError]:
     async def check(connection: AsyncConnection) -> None:
-        await validate_plan(ctx, connection, account, replace(plan, audience_id=""), now=ctx.now())
+        await validate_plan(ctx, connection, account, plan, now=ctx.now())
 
     try:
         await ctx.database.transact(check)
     except InvalidPlan as error:
-        rest = [fault for fault in error.faults if fault.field != "audience_id"]
-        if rest:
-            raise InvalidPlan(rest) from None
+        return error.faults
+    return ()
 
 
 async def _with_audience_id(ctx: Context, account: Account, plan: CampaignPlan) -> CampaignPlan:

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.csv_rejects import FileFormat
-from dispatcher.domain.errors import NotFound
 from dispatcher.domain.numbers.msisdn import Msisdn
 from dispatcher.domain.tier import Tier
+from dispatcher.service.accounts.accounts import find_usable_sender
 from dispatcher.service.campaigns.recipient_file import (
     Candidate,
     ImportProgress,
@@ -216,10 +214,7 @@ async def _sender_name(ctx: Context, sender_id: int) -> str:
 
 
 async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int | None:
-    async def work(connection: AsyncConnection) -> int | None:
-        return await accounts.find_sender(connection, account.id, None, name=sender)
-
-    found = await ctx.database.single(work)
-    if found is None and sender is not None:
-        raise NotFound(f"account {account.name!r} has no sender {sender!r}")
-    return found
+    """Return the sender of this name, else the default one, if there is one. Raises NotFound."""
+    if sender is not None:
+        return await find_usable_sender(ctx, account, sender)
+    return await ctx.database.single(lambda c: accounts.find_sender(c, account.id, None))

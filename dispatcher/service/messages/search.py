@@ -264,15 +264,16 @@ def read_search_number(raw: str, account: Account | None) -> str:
     """
     Return a phone number in E.164; it may be national to the account's country. Raises Invalid.
 
-    A short code is returned as it is. A blank before the number was a "+" in a URL.
+    A short code is returned as it is, and so are digits that are no number, to which a client sent that
+    skipped the checks. A blank before the number was a "+" in a URL.
     """
     country = None if account is None else account.default_country
     policy = NumberPolicy(
         default_country=country,
         national=country is not None,
-        require_valid=False,
+        require_valid=country is not None,  # a national number that is not valid was sent as written
         lenient=True,
-        short_codes=True,
+        unchecked=True,
         blank_is_plus=True,
     )
     try:

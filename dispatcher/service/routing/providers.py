@@ -11,7 +11,7 @@ from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 from dispatcher.domain.routing.breaker import WINDOW, CallCounts
-from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.store.routing import overrides
@@ -25,7 +25,7 @@ class ProviderChange:
     """A change of a provider's state: its breaker moved, or the operator `by` set an override."""
 
     at: datetime
-    to: Breaker | Override
+    to: BreakerPhase | Override
     cause: str
     by: str | None = None
 

@@ -16,6 +16,7 @@ from dispatcher.domain.accounts.credits import AccountBudget
 from dispatcher.domain.errors import (
     AlreadyExists,
     DispatchError,
+    Fault,
     InvalidSubmission,
     NotEnoughCredit,
 )
@@ -151,9 +152,13 @@ async def _builder(
 ) -> MessageBuilder:
     """Return the builder of a submission's messages. Raises InvalidSubmission."""
     validated, now = candidate.validated, shared.now
-    window = _window(validated, terms, now)
+    window, faults = _window(validated, terms, now), list[Fault]()
+    if window is None:
+        faults.append(window_over(validated.submission))
     if terms.sender_id is None and validated.names_a_sender:
-        raise InvalidSubmission([unknown_sender(validated.submission)])
+        faults.append(unknown_sender(validated.submission))
+    if window is None or faults:
+        raise InvalidSubmission(faults)
     allowed_hours = hours.effective(ctx, terms.hours, validated.tier)
     return MessageBuilder(
         ctx=ctx,
@@ -181,7 +186,8 @@ def _terms_request(validated: ValidatedSubmission) -> TermsRequest:
     )
 
 
-def _window(validated: ValidatedSubmission, terms: AccountTerms, now: datetime) -> Window:
+def _window(validated: ValidatedSubmission, terms: AccountTerms, now: datetime) -> Window | None:
+    """Return the window of a submission; None if it leaves no time to send."""
     submission, tier = validated.submission, validated.tier
     validity = terms.validity.get(tier) or submission.default_validity or TIER_LIMITS[tier].validity
     try:
@@ -189,7 +195,7 @@ def _window(validated: ValidatedSubmission, terms: AccountTerms, now: datetime) 
             now, not_before=submission.not_before, not_after=submission.not_after, validity=validity
         )
     except ValueError:
-        raise InvalidSubmission([window_over(submission)]) from None
+        return None
 
 
 def already_exists(external_id: str | None) -> AlreadyExists:

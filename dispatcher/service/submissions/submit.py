@@ -75,7 +75,8 @@ async def check(ctx: Context, caller: Caller, submission: Submission) -> Sequenc
         validated = await validate(ctx, caller, submission)
     except InvalidSubmission as error:
         return error.faults
-    return await _sender_faults(ctx, caller, validated.submission)
+    submission = validated.submission
+    return [*window_faults(ctx, submission), *await _sender_faults(ctx, caller, submission)]
 
 
 async def _submit(

@@ -236,6 +236,10 @@ def test_all_faults_are_listed_in_the_documents_order(world: World) -> None:
         assert await refused(api, to="x", **{"from": "x"}) == (
             f"{_NOT_A_NUMBER}; from: is not a sender of this account: x (there is: SHOP)"
         )
+        assert await refused(api, clientId=1, to="x", notAfter="2020-01-01T00:00:00Z", **{"from": "x"}) == (
+            f"clientId: must be a string; {_NOT_A_NUMBER}; notAfter: leaves no time to send;"
+            " from: is not a sender of this account: x (there is: SHOP)"
+        )
 
     run_with_api(world, story)
 

@@ -1,6 +1,7 @@
 """Only operators are authenticated, and guessing is limited."""
 
 import asyncio
+import re
 from base64 import b64encode
 from collections import Counter
 from datetime import timedelta
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from dispatcher.api.manage import management
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials, operators
 from dispatcher.service.accounts.credentials import MANAGE
@@ -236,5 +238,28 @@ def test_it_describes_itself_and_is_on_the_page_of_all_apis(world: World) -> Non
                 assert "application/problem+json" in operation["responses"]["401"]["content"]
                 assert "422" not in operation["responses"] or path.endswith("/batches")
         assert f'href="{PREFIX}/docs"' in (await api.http.get("/docs")).text
+
+    run_with_api(world, story)
+
+
+OPERATIONS = {
+    (method.upper(), path) for path, methods in management.openapi()["paths"].items() for method in methods
+}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND")
+
+
+def test_allow_has_exactly_the_methods_that_a_path_answers(world: World) -> None:
+    """Of every path: a method that it has is answered, any other is 405 and names those that it has."""
+
+    async def story(api: ManagementClient) -> None:
+        for path in {path for _, path in OPERATIONS}:
+            own = sorted(method for method, other in OPERATIONS if other == path)
+            for method in METHODS:
+                response = await api.http.request(method, re.sub(r"\{[^}]*\}", "7", path))
+                if method in own:
+                    assert response.status_code != 405, (method, path)
+                else:
+                    assert response.status_code == 405, (method, path)
+                    assert response.headers["allow"] == ", ".join(own), (method, path)
 
     run_with_api(world, story)

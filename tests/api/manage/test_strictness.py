@@ -15,6 +15,7 @@ BATCHES = f"{SHOP}/batches"
 BATCH: dict[str, Any] = {"recipients": NUMBERS[:1], "text": "Hello"}
 HOUR = timedelta(hours=1)
 LATER, SOONER = "2026-12-02T09:00:00Z", "2026-12-01T09:00:00Z"
+PAST = "2020-01-01T00:00:00Z"
 
 
 def refuse(world: World, method: str, path: str, body: object = None) -> dict[str, str]:
@@ -275,6 +276,78 @@ def test_all_faults_of_a_batch_come_together_the_windows_too(world: World) -> No
     )
     assert faults.keys() == {"recipients", "text", "not_after", "callback_url"}
     assert faults["not_after"].startswith("leaves no time to send")
+
+
+def test_faults_of_form_and_of_content_come_together(world: World) -> None:
+    body = {
+        "recipients": ["abc", 5, NUMBERS[0]],
+        "template_id": "spring",
+        "sender": "SHOPP",
+        "not_before": LATER,
+        "not_after": SOONER,
+        "notBefore": LATER,
+        "client_id": 7,
+        "callback_url": "ftp://x",
+    }
+    faults = refuse(world, "POST", BATCHES + "?dryrun=true", body)
+    assert faults.keys() == {
+        *("recipients.1", "not_after", "notBefore", "client_id", "dryrun"),
+        *("recipients", "template_id", "sender", "callback_url"),
+    }
+    assert faults["sender"] == "is not a sender of this account: SHOPP (there is: SHOP)"
+    assert faults["recipients"].startswith("is not a phone number: abc")
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"teir": "bulk"}, {"teir", "recipients", "template_id"}),
+        ({"teir": "bulk", "recipients": [], "text": " "}, {"teir", "recipients", "text"}),
+        ({"recipients": [5], "text": 5, "sender": "X"}, {"recipients.0", "text", "sender"}),
+        ({"recipients": NUMBERS, "text": "a", "template_id": "x"}, {"template_id"}),
+        ({"teir": 1, "recipients": NUMBERS, "text": "{{a}}"}, {"teir", "text"}),
+        ({"teir": 1, "recipients": NUMBERS, "text": "a", "not_after": PAST}, {"teir", "not_after"}),
+        ({"recipients": NUMBERS, "text": "a", "sender": "X", "not_after": PAST}, {"sender", "not_after"}),
+    ],
+)
+def test_a_field_that_cannot_be_read_is_not_reported_as_empty_too(
+    world: World, body: dict[str, object], fields: set[str]
+) -> None:
+    assert refuse(world, "POST", BATCHES, body).keys() == fields
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (
+            {"name": "a", "audience": "nobody", "text": "Hi", "sender": "X", "max_cost": "5", "crn": 1},
+            {"audience", "sender", "max_cost", "crn", "at"},
+        ),
+        (
+            {"name": 5, "cron": 5, "spread_seconds": 1, "per_second": 1.5},
+            {"name", "audience", "cron", "text", "spread_seconds"},
+        ),
+    ],
+)
+def test_faults_of_form_and_of_a_plan_come_together(
+    world: World, body: dict[str, object], fields: set[str]
+) -> None:
+    assert refuse(world, "POST", f"{SHOP}/campaigns", body).keys() == fields
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (BATCHES, b'{"recipients": ["+254712345678"], "text": "a", "text": "b"}'),
+        (BATCHES, b'{"recipients": [], "template_id": "a", "variables": {"text": "", "text": ""}}'),
+        ("/batches/1/cancel", b'{"text": 1, "text": 2}'),
+    ],
+)
+def test_a_field_that_is_there_twice_is_refused(world: World, path: str, body: bytes) -> None:
+    async def story(api: ManagementClient) -> str:
+        return await api.refused("POST", path, 400, content=body)
+
+    assert run_with_api(world, story) == "The body has the field 'text' 2 times: give it once"
 
 
 def test_a_batch_repeated_after_its_window_gets_the_first_answer(world: World) -> None:

@@ -51,7 +51,7 @@ class Up:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        _until(self._is_serving, seconds=90, what="up serves")
+        _until(self._is_serving, seconds=300, what="up serves")
         [line] = [line.strip() for line in self.printed().splitlines() if line.strip().startswith("curl ")]
         return line
 

@@ -7,54 +7,54 @@ import pytest
 from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected, Unknown, Unsent
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing.breaker import BreakerState, CallCounts, CallTally, next_state, read_counts
-from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
-CLOSED = BreakerState(Breaker.CLOSED, NOW - 60 * SECOND, "")
-OPEN = BreakerState(Breaker.OPEN, NOW - 3 * SECOND, "", NOW + 3 * SECOND, opened=1)
-OVER = BreakerState(Breaker.OPEN, NOW - 6 * SECOND, "", NOW, opened=1)
-HALF = BreakerState(Breaker.HALF_OPEN, NOW - SECOND, "", opened=1)
-SLOW = BreakerState(Breaker.SLOW, NOW - SECOND, "", NOW + 59 * SECOND)
-SLOW_OVER = BreakerState(Breaker.SLOW, NOW - 60 * SECOND, "", NOW)
+CLOSED = BreakerState(BreakerPhase.CLOSED, NOW - 60 * SECOND, "")
+OPEN = BreakerState(BreakerPhase.OPEN, NOW - 3 * SECOND, "", NOW + 3 * SECOND, opened=1)
+OVER = BreakerState(BreakerPhase.OPEN, NOW - 6 * SECOND, "", NOW, opened=1)
+HALF = BreakerState(BreakerPhase.HALF_OPEN, NOW - SECOND, "", opened=1)
+SLOW = BreakerState(BreakerPhase.SLOW, NOW - SECOND, "", NOW + 59 * SECOND)
+SLOW_OVER = BreakerState(BreakerPhase.SLOW, NOW - 60 * SECOND, "", NOW)
 
 
 @pytest.mark.parametrize(
     ("at", "window", "to"),
     [
         (CLOSED, CallCounts(tried=19, unsent=19), None),  # they may be numbers that fail anywhere
-        (CLOSED, CallCounts(tried=20, unsent=20), Breaker.OPEN),
-        (CLOSED, CallCounts(tried=20, unanswered=20), Breaker.OPEN),
-        (CLOSED, CallCounts(tried=20, deferred=20), Breaker.OPEN),
+        (CLOSED, CallCounts(tried=20, unsent=20), BreakerPhase.OPEN),
+        (CLOSED, CallCounts(tried=20, unanswered=20), BreakerPhase.OPEN),
+        (CLOSED, CallCounts(tried=20, deferred=20), BreakerPhase.OPEN),
         (
             CLOSED,
             CallCounts(tried=50, unsent=20, deferred=10, unanswered=10),
-            Breaker.OPEN,
+            BreakerPhase.OPEN,
         ),  # four fifths of them
         (CLOSED, CallCounts(tried=50, unsent=20, deferred=10, unanswered=9), None),
         (CLOSED, CallCounts(tried=1000, unanswered=700), None),
         (CLOSED, CallCounts(tried=10, slow=8), None),
-        (CLOSED, CallCounts(tried=12, slow=10), Breaker.SLOW),
+        (CLOSED, CallCounts(tried=12, slow=10), BreakerPhase.SLOW),
         (CLOSED, CallCounts(tried=20, slow=15), None),
-        (CLOSED, CallCounts(tried=100, slow=20, unsent=80), Breaker.OPEN),  # failing is worse than slow
+        (CLOSED, CallCounts(tried=100, slow=20, unsent=80), BreakerPhase.OPEN),  # failing is worse than slow
         (OPEN, CallCounts(tried=50, unsent=50), None),
         (OPEN, CallCounts(tried=50), None),  # what was out when it opened
-        (OVER, CallCounts(), Breaker.HALF_OPEN),
+        (OVER, CallCounts(), BreakerPhase.HALF_OPEN),
         (HALF, CallCounts(), None),
         (HALF, CallCounts(tried=5, unsent=1), None),
-        (HALF, CallCounts(tried=6, unsent=1), Breaker.CLOSED),
-        (HALF, CallCounts(tried=5), Breaker.CLOSED),
-        (HALF, CallCounts(tried=8, unanswered=2), Breaker.OPEN),
+        (HALF, CallCounts(tried=6, unsent=1), BreakerPhase.CLOSED),
+        (HALF, CallCounts(tried=5), BreakerPhase.CLOSED),
+        (HALF, CallCounts(tried=8, unanswered=2), BreakerPhase.OPEN),
         (SLOW, CallCounts(tried=20, slow=18), None),
         (SLOW, CallCounts(tried=9), None),
-        (SLOW, CallCounts(tried=10, slow=4), Breaker.CLOSED),
-        (SLOW, CallCounts(tried=20, unsent=20), Breaker.OPEN),
-        (SLOW_OVER, CallCounts(), Breaker.CLOSED),
+        (SLOW, CallCounts(tried=10, slow=4), BreakerPhase.CLOSED),
+        (SLOW, CallCounts(tried=20, unsent=20), BreakerPhase.OPEN),
+        (SLOW_OVER, CallCounts(), BreakerPhase.CLOSED),
     ],
 )
 def test_a_breaker_changes_by_the_results_of_calls(
-    at: BreakerState, window: CallCounts, to: Breaker | None
+    at: BreakerState, window: CallCounts, to: BreakerPhase | None
 ) -> None:
     moved = next_state(at, window, now=NOW)
     assert (None if moved is None else moved.breaker) == to
@@ -91,7 +91,7 @@ def test_a_pause_that_a_provider_asks_for_lasts_at_most_a_minute(hint: int, paus
     for at in (CLOSED, HALF, SLOW):
         moved = next_state(at, CallCounts(tried=1, deferred=1), now=NOW, requested_pause=hint * SECOND)
         assert moved is not None
-        assert (moved.breaker, moved.until) == (Breaker.OPEN, NOW + pause * SECOND)
+        assert (moved.breaker, moved.until) == (BreakerPhase.OPEN, NOW + pause * SECOND)
     assert next_state(OPEN, CallCounts(), now=NOW, requested_pause=hint * SECOND) is None
     assert next_state(CLOSED, CallCounts(), now=NOW, requested_pause=SECOND / 2) is None
 
@@ -145,12 +145,12 @@ def test_a_tally_starts_again_and_accepts_numbers_that_could_not_be_reported() -
     assert read_counts(tally.take()[0]) == read_counts([0] * CallTally.WIDE)
 
 
-@pytest.mark.parametrize("breaker", Breaker)
+@pytest.mark.parametrize("breaker", BreakerPhase)
 @pytest.mark.parametrize("override", Override)
-def test_an_override_takes_precedence_over_the_breaker(breaker: Breaker, override: Override) -> None:
+def test_an_override_takes_precedence_over_the_breaker(breaker: BreakerPhase, override: Override) -> None:
     state = ProviderState(breaker, override)
     barred = override in {Override.PAUSED, Override.DRAINED} or (
-        override is Override.NONE and breaker is Breaker.OPEN
+        override is Override.NONE and breaker is BreakerPhase.OPEN
     )
     assert state.is_barred == barred
-    assert state.is_on_trial == (override is Override.NONE and breaker is Breaker.HALF_OPEN)
+    assert state.is_on_trial == (override is Override.NONE and breaker is BreakerPhase.HALF_OPEN)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
-from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 from dispatcher.domain.routing.route import (
     arrange_groups,
     plan_route,
@@ -30,9 +30,9 @@ FRENCH = RouteRequest("FR", "+33612345678", Tier.STANDARD, "SHOP", "shop")
 REFERENCE = UUID(int=1)
 NAMES = ("alpha", "beta", "gamma")
 
-OPEN, HALF_OPEN = ProviderState(Breaker.OPEN), ProviderState(Breaker.HALF_OPEN)
+OPEN, HALF_OPEN = ProviderState(BreakerPhase.OPEN), ProviderState(BreakerPhase.HALF_OPEN)
 PAUSED, DRAINED = ProviderState(override=Override.PAUSED), ProviderState(override=Override.DRAINED)
-PINNED_OPEN = ProviderState(Breaker.OPEN, Override.PINNED)
+PINNED_OPEN = ProviderState(BreakerPhase.OPEN, Override.PINNED)
 
 
 def provider(
@@ -163,7 +163,7 @@ weights = st.dictionaries(
     st.sampled_from(NAMES), st.floats(1e-6, 1e6, allow_nan=False), min_size=1, max_size=3
 )
 states = st.dictionaries(
-    st.sampled_from(NAMES), st.builds(ProviderState, st.sampled_from(Breaker), st.sampled_from(Override))
+    st.sampled_from(NAMES), st.builds(ProviderState, st.sampled_from(BreakerPhase), st.sampled_from(Override))
 )
 
 

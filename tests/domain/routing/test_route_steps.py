@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from dispatcher.domain.delivery.provider import ProviderConfig
-from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 from dispatcher.domain.routing.route_document import read_table
 from dispatcher.domain.routing.route_steps import explain_route
 from dispatcher.domain.routing.route_table import RouteRequest, RouteTable
@@ -19,7 +19,7 @@ PROVIDERS = {
         ("delta", (), {}),
     )
 }
-OPEN = ProviderState(Breaker.OPEN)
+OPEN = ProviderState(BreakerPhase.OPEN)
 
 
 def explained(

@@ -15,7 +15,7 @@ from dispatcher.domain.delivery.provider import (
     Unsent,
 )
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 from dispatcher.domain.tier import Tier
 from dispatcher.service.messages import search
 from dispatcher.service.messages.explain import explain
@@ -27,7 +27,7 @@ MANY = [f"+2547123456{n:02}" for n in range(40)]
 
 
 def _open(world: World) -> ProviderState:
-    return ProviderState(Breaker.OPEN, until=world.time.now() + 6 * SECOND)
+    return ProviderState(BreakerPhase.OPEN, until=world.time.now() + 6 * SECOND)
 
 
 def _with_a_second(world: World, *, tps: float = 10_000) -> ScriptedProvider:
@@ -152,7 +152,7 @@ def test_a_provider_on_trial_gets_a_few_messages_and_the_next_provider_the_rest(
     second = _with_a_second(world)
 
     async def story() -> None:
-        _set(world, "sim", ProviderState(Breaker.HALF_OPEN))
+        _set(world, "sim", ProviderState(BreakerPhase.HALF_OPEN))
         ids = [m.id for m in (await world.submit(MANY)).messages]
         async with world.worker() as worker:
             for start in range(0, 40, 5):  # a lane task offers it one message
@@ -167,7 +167,7 @@ def test_a_provider_on_trial_is_tried_even_if_the_route_names_it_last(world: Wor
     second = _with_a_second(world)
 
     async def story() -> None:
-        _set(world, "second", ProviderState(Breaker.HALF_OPEN))
+        _set(world, "second", ProviderState(BreakerPhase.HALF_OPEN))
         await world.submit(MANY)
         await world.deliver()
         assert (len(world.sim.seen), len(second.seen)) == (39, 1)
@@ -177,7 +177,7 @@ def test_a_provider_on_trial_is_tried_even_if_the_route_names_it_last(world: Wor
 
 def test_a_message_without_another_provider_waits_for_a_trial_token(world: World) -> None:
     async def story() -> None:
-        _set(world, "sim", ProviderState(Breaker.HALF_OPEN))
+        _set(world, "sim", ProviderState(BreakerPhase.HALF_OPEN))
         await world.submit(MANY)
         await world.deliver()
         held = await world.all("SELECT waits_for FROM messages WHERE place = 'held'")
@@ -187,9 +187,9 @@ def test_a_message_without_another_provider_waits_for_a_trial_token(world: World
     world.run(story)
 
 
-@pytest.mark.parametrize("breaker", Breaker)
+@pytest.mark.parametrize("breaker", BreakerPhase)
 def test_a_pinned_provider_gets_all_messages_in_any_state_of_its_breaker(
-    world: World, breaker: Breaker
+    world: World, breaker: BreakerPhase
 ) -> None:
     _with_a_second(world)
 
@@ -204,7 +204,7 @@ def test_a_pinned_provider_gets_all_messages_in_any_state_of_its_breaker(
 
 def test_a_slow_provider_is_used_if_there_is_no_other(world: World) -> None:
     async def story() -> None:
-        _set(world, "sim", ProviderState(Breaker.SLOW))
+        _set(world, "sim", ProviderState(BreakerPhase.SLOW))
         await world.submit(MANY)
         await world.deliver()
         assert len(world.sim.seen) == 40

@@ -14,7 +14,7 @@ import pytest
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing import breaker
-from dispatcher.domain.routing.provider_state import Breaker
+from dispatcher.domain.routing.provider_state import BreakerPhase
 from dispatcher.domain.tier import Tier
 from dispatcher.providers.generic_http import HttpProvider
 from dispatcher.service.routing import providers
@@ -125,7 +125,7 @@ async def _work(world: World) -> None:
             await asyncio.gather(*chunks)
 
 
-async def _until(world: World, name: str, wanted: Sequence[Breaker]) -> None:
+async def _until(world: World, name: str, wanted: Sequence[BreakerPhase]) -> None:
     async with asyncio.timeout(30):
         while world.ctx.provider_states[name].breaker not in wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
@@ -151,13 +151,13 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
             working = asyncio.create_task(_work(world))
             await _reached(first, 200)
             first.mood = Mood.REFUSES
-            await _until(world, "first", [Breaker.OPEN])
+            await _until(world, "first", [BreakerPhase.OPEN])
             first.mood = Mood.HANGS
-            await _until(world, "first", [Breaker.HALF_OPEN])
-            await _until(world, "first", [Breaker.OPEN])
+            await _until(world, "first", [BreakerPhase.HALF_OPEN])
+            await _until(world, "first", [BreakerPhase.OPEN])
             first.mood = Mood.WELL
             came_back = len(first.asked)
-            await _until(world, "first", [Breaker.CLOSED])
+            await _until(world, "first", [BreakerPhase.CLOSED])
             await _reached(first, came_back + 100)
             async with asyncio.timeout(60):
                 while await _count(world, Status.SENT) < count:  # noqa: ASYNC110 - nothing signals it
@@ -184,8 +184,8 @@ async def _reached(network: Network, asked: int) -> None:
 def _check_history(report: ProviderReport) -> None:
     history = [(move.to, move.cause) for move in reversed(report.history)]
     moves = [to for to, _ in history]
-    assert moves[:4] == [Breaker.OPEN, Breaker.HALF_OPEN, Breaker.OPEN, Breaker.HALF_OPEN]
-    assert moves[-1] is Breaker.CLOSED
+    assert moves[:4] == [BreakerPhase.OPEN, BreakerPhase.HALF_OPEN, BreakerPhase.OPEN, BreakerPhase.HALF_OPEN]
+    assert moves[-1] is BreakerPhase.CLOSED
     assert "deferred" in history[0][1]
     assert "unanswered" in history[2][1]
 

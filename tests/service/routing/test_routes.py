@@ -12,7 +12,7 @@ from dispatcher.bootstrap import open_context
 from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.delivery.provider import Deferred, Outcome, Outgoing, Unsent
 from dispatcher.domain.errors import Invalid, InvalidRoutes, Misconfigured
-from dispatcher.domain.routing.provider_state import Breaker, Override, ProviderState
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 from dispatcher.domain.tier import Tier
 from dispatcher.service.campaigns import campaigns
 from dispatcher.service.campaigns.launch import launch
@@ -293,9 +293,9 @@ def test_provider_states_are_applied_at_each_try(three: World) -> None:
         states: dict[str, ProviderState] = {}
         three.ctx = replace(three.ctx, provider_states=states)
         await put(three, to("alpha", "beta"))
-        states["alpha"] = ProviderState(Breaker.OPEN)
+        states["alpha"] = ProviderState(BreakerPhase.OPEN)
         assert await sent(three) == (12, ["beta"])
-        states["alpha"] = ProviderState(Breaker.OPEN, Override.PINNED)
+        states["alpha"] = ProviderState(BreakerPhase.OPEN, Override.PINNED)
         assert await sent(three) == (12, ["alpha"])
         states |= {
             "alpha": ProviderState(override=Override.DRAINED),

@@ -79,7 +79,7 @@ def envelope(error: ErrorResponse) -> object:
     """Return the body of every error."""
     match error.error:
         case InvalidSubmission(faults=faults):
-            return {"error": "; ".join(map(_message, faults))}
+            return {"error": "; ".join(map(describe_fault, faults))}
         case RateLimited():
             return {"error": TOO_OFTEN}
     return {"error": error.message}
@@ -94,5 +94,6 @@ def quota_headers(quota: RateLimitStatus, _now: datetime) -> Mapping[str, str]:
     }
 
 
-def _message(fault: Fault) -> str:
+def describe_fault(fault: Fault) -> str:
+    """Return the sentence on a fault, by the document's name of the field."""
     return f"{FIELDS[fault.field]}: {FAULTS[fault.kind].format(value=fault.advised_value)}"

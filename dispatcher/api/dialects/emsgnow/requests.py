@@ -3,12 +3,13 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from dispatcher.api.dialects.emsgnow.mapping import FIELDS, describe_fault
 from dispatcher.api.dialects.emsgnow.responses import MESSAGE_TYPE
-from dispatcher.domain.errors import Invalid
+from dispatcher.domain.errors import Fault, Invalid
 from dispatcher.domain.iso_time import read_iso_time
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.numbers.msisdn import NumberPolicy
@@ -31,12 +32,12 @@ class Form:
 
     def __init__(self, body: Mapping[str, object]) -> None:
         self._body = body
-        self._errors: list[str] = []
+        self.errors: list[tuple[str, str]] = []  # the field, and what is wrong with it
 
     def submission(self, settings: Settings) -> Submission:
-        """Return the submission. Raises Invalid with all faults, in the document's order of fields."""
+        """Return the submission; a field with an error is left empty, so that the others can be validated."""
         self._check_type()
-        submission = Submission(
+        return Submission(
             recipients=[self._required("to")],
             sender_name=self._required("from"),
             text=self._text(settings.emsgnow_max_characters),
@@ -50,9 +51,15 @@ class Form:
             tier=Tier.STANDARD,
             default_validity=timedelta(seconds=settings.emsgnow_validity),
         )
-        if self._errors:
-            raise Invalid("; ".join(self._errors))
-        return submission
+
+    def refusal(self, faults: Sequence[Fault]) -> Invalid:
+        """Return the error with all faults: those of the fields that could be read follow."""
+        unread = {name for name, _ in self.errors}
+        if "templateId" in unread:
+            unread |= {"message", "variables"}  # the text would have been the template's
+        found = [f"{name}: {why}" for name, why in self.errors]
+        found += [describe_fault(fault) for fault in faults if FIELDS[fault.field] not in unread]
+        return Invalid("; ".join(found))
 
     def _check_type(self) -> None:
         if self._body.get("messageType") not in (None, MESSAGE_TYPE):
@@ -113,7 +120,7 @@ class Form:
         return self._body.get(name) is not None
 
     def _refuse(self, name: str, why: str) -> None:
-        self._errors.append(f"{name}: {why}")
+        self.errors.append((name, why))
 
 
 def _as_text(value: object) -> str | None:

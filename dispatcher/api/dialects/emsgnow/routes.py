@@ -36,6 +36,7 @@ from dispatcher.domain.messages.submission import AcceptedBatch
 from dispatcher.service.accounts import credentials
 from dispatcher.service.messages import search
 from dispatcher.service.messages.search import History
+from dispatcher.service.submissions.submit import check
 
 NAME = "emsgnow"
 
@@ -58,7 +59,10 @@ async def send(request: Request) -> Response:
     A request that is repeated with its `Idempotency-Key` header gets the same response, and sends nothing.
     """
     ctx, caller = context_of(request), await _authenticated(request)
-    submission = Form(await read_object(request)).submission(ctx.settings)
+    form = Form(await read_object(request))
+    submission = form.submission(ctx.settings)
+    if form.errors:
+        raise form.refusal(await check(ctx, caller, submission))
     return await accept(request, ctx, caller, submission, answer=_received)
 
 

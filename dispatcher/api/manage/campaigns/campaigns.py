@@ -1,9 +1,11 @@
 """The campaigns of accounts: plan, start, pause, resume, cancel; the progress of each."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Path, Query, Response
+from fastapi import Path, Query, Request, Response
 from starlette.responses import StreamingResponse
 
 from dispatcher.api.manage.campaigns.csv_download import CSV, CSV_BODY, csv_download
@@ -25,8 +27,12 @@ from dispatcher.api.manage.fields import QueryCount, Time
 from dispatcher.api.manage.messages.edits import EditedResponse, edited_response
 from dispatcher.api.manage.paging import MAX_LIMIT, Page, Paged
 from dispatcher.api.manage.problems import problems
-from dispatcher.api.manage.router import PREFIX, operator_router
+from dispatcher.api.manage.router import PREFIX, checks_content, operator_router
+from dispatcher.api.request_body import read_object
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.campaigns.campaign import CampaignPlan
+from dispatcher.domain.errors import FieldError
+from dispatcher.service.accounts import accounts
 from dispatcher.service.campaigns import campaigns, drafts, edits, text_survey
 from dispatcher.service.campaigns.campaigns import CampaignRow
 from dispatcher.service.campaigns.drafts import renamed_faults
@@ -52,6 +58,21 @@ async def list_campaigns(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page
     )
 
 
+async def _content_faults(request: Request, valid: Mapping[str, object]) -> list[FieldError]:
+    """Return the faults of the plan that the fields without a fault of form make."""
+    ctx, document = context_of(request), {"name": _ANY_NAME, "audience": _ANY_NAME, **valid}
+    account = await accounts.find(ctx, request.path_params["name"])
+    if "cron" not in valid and "cron" in await read_object(request):
+        document.setdefault("at", ctx.now().isoformat())  # it says when, if not rightly
+    plan = CampaignPlan(**CampaignRequest.model_validate(document).fields())  # type: ignore[arg-type]
+    found = await drafts.find_faults(ctx, account, plan)
+    return [replace(fault, field=NAMES.get(fault.field, fault.field)) for fault in found]
+
+
+_ANY_NAME = "-"
+
+
+@checks_content(_content_faults)
 @router.post(
     _PATH,
     status_code=201,

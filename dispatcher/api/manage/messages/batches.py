@@ -1,5 +1,6 @@
 """Batches: submission for an account, list, counts, cancellation."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Literal
@@ -27,10 +28,12 @@ from dispatcher.api.manage.fields import (
 )
 from dispatcher.api.manage.messages.messages import CancelledResponse
 from dispatcher.api.manage.paging import Page, Paged
-from dispatcher.api.manage.problems import problems
-from dispatcher.api.manage.router import PREFIX, operator_router
+from dispatcher.api.manage.problems import problems, submission_faults
+from dispatcher.api.manage.router import PREFIX, checks_content, operator_router
 from dispatcher.api.request_body import Json
+from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.errors import FieldError
 from dispatcher.domain.messages.edit import Cancel, Selection
 from dispatcher.domain.messages.submission import (
     AcceptedBatch,
@@ -44,6 +47,7 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.messages import edits, search
+from dispatcher.service.submissions.submit import check
 
 _OF_ACCOUNT = f"{PREFIX}/accounts/{{name}}/batches"
 _ONE = f"{PREFIX}/batches/{{batch_id}}"
@@ -170,6 +174,20 @@ async def list_batches(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[B
     return paging.page(found, BatchResponse.model_validate)
 
 
+async def _content_faults(request: Request, valid: Mapping[str, object]) -> list[FieldError]:
+    """Return the faults of the submission that the fields without a fault of form make."""
+    ctx = context_of(request)
+    account = await accounts.find(ctx, request.path_params["name"])
+    has_text = valid.get("text") is not None or valid.get("template_id") is not None
+    body = BatchRequest.model_validate({"recipients": [], **valid, **({} if has_text else _ANY_TEXT)})
+    submission = body.submission(account, simulated=ctx.settings.simulated_numbers)
+    return submission_faults(await check(ctx, Caller(account, MANAGE), submission))
+
+
+_ANY_TEXT: Mapping[str, object] = {"text": "-"}
+
+
+@checks_content(_content_faults)
 @router.post(
     _OF_ACCOUNT,
     status_code=201,

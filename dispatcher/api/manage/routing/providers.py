@@ -10,7 +10,7 @@ from dispatcher.api.manage.dependencies import Ctx, OperatorName
 from dispatcher.api.manage.fields import RequestModel, ResponseModel, ShortText, Text
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
-from dispatcher.domain.routing.provider_state import Breaker, Override
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override
 from dispatcher.service.routing import providers
 from dispatcher.service.routing.providers import ProviderReport
 
@@ -23,7 +23,7 @@ class ProviderChangeResponse(ResponseModel):
     """A change of the breaker, or an override and the operator who set it (`by`)."""
 
     at: datetime
-    to: Breaker | Override
+    to: BreakerPhase | Override
     cause: str
     by: str | None
 
@@ -51,7 +51,7 @@ class ProviderResponse(ResponseModel):
     name: str
     plugin: str
     tps: float
-    breaker: Breaker
+    breaker: BreakerPhase
     order: Override
     until: datetime | None
     window: RecentOutcomesResponse | None
