@@ -1,7 +1,6 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from uuid import UUID
 
 import httpx
 import pytest
@@ -215,11 +214,6 @@ def test_allow_has_exactly_the_methods_that_a_path_answers(dialect: MountedApp) 
         }
         assert answered == own, path
         assert _found(dialect, "PROPFIND", path) == ", ".join(sorted(own)), path
-
-
-def _sample(parameter: re.Match[str]) -> str:
-    """Return a value that a parameter of a path accepts."""
-    return str(UUID(int=7)) if parameter[0].endswith(":uuid}") else "7"
 
 
 PARAMETER = re.compile(r"\{[^}]*\}")

@@ -13,7 +13,7 @@ import pytest
 from dispatcher.domain.delivery.provider import Accepted, Deferred, ProviderConfig, Traffic
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.messages.status import Place, Status
-from dispatcher.domain.routing.provider_state import Breaker, Override
+from dispatcher.domain.routing.provider_state import BreakerPhase, Override
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import hours
 from dispatcher.service.context import Context
@@ -135,11 +135,11 @@ def test_what_waits_for_an_open_breaker_goes_on_when_it_closes(world: World) -> 
         await world.submit(NUMBERS, tier=Tier.CRITICAL)
         await deliver(other, world.lanes.take())
         assert await places(world) == {Place.HELD}
-        while world.ctx.provider_states["sim"].breaker is Breaker.OPEN:
+        while world.ctx.provider_states["sim"].breaker is BreakerPhase.OPEN:
             await learn(world.ctx)
         health.tallies["sim"].add([Accepted(())] * 5, seconds=0.01, segments=5)
         await learn(world.ctx, other)
-        assert world.ctx.provider_states["sim"].breaker is Breaker.CLOSED
+        assert world.ctx.provider_states["sim"].breaker is BreakerPhase.CLOSED
         world.time.advance(2 * SECOND)
         await go_on(world, other)
         assert await sent(world) == len(NUMBERS)
