@@ -67,6 +67,7 @@ PAGES = {
                 "ReceiptReport",
                 "Inbound",
                 "InboundPart",
+                "InboundData",
             ],
         },
         more="[Adding a provider](../development/adding-a-provider.md) shows a whole plug-in.",

@@ -33,6 +33,7 @@ from dispatcher.providers.contract import (
     BadReceipt,
     Deferred,
     Inbound,
+    InboundData,
     Outcome,
     Outgoing,
     ProviderConfig,
@@ -73,7 +74,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "sms:failed": "Failed",
     "sms:cancelled": "Cancelled",
 }
-_IGNORED_EVENTS: Final = ("mms:", "system:", "app:", "sms:data-received", "sms:batch:")
+_DATA_EVENTS: Final = ("sms:data-received", "mms:")
+_IGNORED_EVENTS: Final = ("system:", "app:", "sms:batch:")
 
 
 class SmsGateFailure(NamedTuple):
@@ -151,6 +153,8 @@ class SmsGate(HttpPlugin):
             raise BadReceipt("the receipt has no event with a payload")
         if event == "sms:received":
             return [self._inbound(text_field(document, "id"), payload)]
+        if event.startswith(_DATA_EVENTS):
+            return [InboundData(event, text_field(document, "id") or None)]
         if event.startswith(_IGNORED_EVENTS):
             return []
         ref = text_field(payload, "messageId")

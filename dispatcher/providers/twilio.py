@@ -34,6 +34,7 @@ from dispatcher.providers.contract import (
     BadReceipt,
     Deferred,
     Inbound,
+    InboundData,
     Outcome,
     Outgoing,
     ProviderConfig,
@@ -201,6 +202,8 @@ class Twilio(HttpPlugin):
         if "MessageStatus" in fields:
             word, code = text_field(fields, "MessageStatus"), text_field(fields, "ErrorCode")
             return [_report(ref, own.get("reference"), word, code)]
+        if media := [InboundData("media", ref)] if text_field(fields, "NumMedia").strip("0") else []:
+            return [_inbound(ref, fields), *media] if text_field(fields, "Body") else media
         if "Body" in fields:
             return [_inbound(ref, fields)]
         raise BadReceipt("the receipt has neither MessageStatus nor Body")

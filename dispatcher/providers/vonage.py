@@ -33,6 +33,7 @@ from dispatcher.providers.contract import (
     BadReceipt,
     Deferred,
     Inbound,
+    InboundData,
     InboundPart,
     Outcome,
     Outgoing,
@@ -179,10 +180,10 @@ class Vonage(HttpPlugin):
             raise BadReceipt("the receipt has no messageId")
         if "status" in fields:
             return [_report(ref, fields)]
+        if "data" in fields or text_field(fields, "type") == "binary":
+            return [InboundData("binary", ref)]
         if "text" in fields:
             return [_inbound(ref, fields, join=self._options.join)]
-        if "data" in fields:
-            return []  # binary: no text to keep
         raise BadReceipt("the receipt has neither status nor text")
 
     def _build_request(self, message: Outgoing) -> httpx.Request:

@@ -105,7 +105,8 @@ class ProviderHealth:
         now = datetime.now(UTC) if self.last_snapshot is None else self.last_snapshot.now
         for name in names:
             before, self.states[name] = self.states.get(name), self._state(name)
-            if before is not None and before.is_limited and not self.states[name].is_limited:
+            # A new process does it as well: one that has ended may not have.
+            if (before is None or before.is_limited) and not self.states[name].is_limited:
                 self._releasing.start(self._release_unless_unavailable(name, now))
 
     async def reload_overrides(self) -> None:

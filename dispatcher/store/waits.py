@@ -13,6 +13,8 @@ from dispatcher.domain.messages.waits import MOST_KEPT, SHORTEST, WaitKind
 
 NOW = "CAST(:now AS timestamptz)"
 NONE = "NULL"
+LAST_UNTIL = "CAST(m.waits -> -1 ->> 'until' AS timestamptz)"
+"""The end of the last wait that is kept; null if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,10 @@ def kind_of(kind: WaitKind) -> str:
 
 def kept(*ended: EndedWait) -> str:
     """Return the value of `waits` with those of the waits that count, without the oldest of too many."""
-    before = (
-        f"CASE WHEN jsonb_array_length(m.waits) >= {MOST_KEPT} THEN m.waits - 0"
-        " ELSE coalesce(m.waits, CAST('[]' AS jsonb)) END"
-    )
     some = " OR ".join(one.counts for one in ended)
-    added = " || ".join(one.as_json for one in ended)
-    return f"CASE WHEN {some} THEN {before} || {added} ELSE m.waits END"
+    all_waits = " || ".join(["coalesce(m.waits, CAST('[]' AS jsonb))", *[one.as_json for one in ended]])
+    latest = f"jsonb_path_query_array({all_waits}, '$[last - {MOST_KEPT - 1} to last]')"
+    return f"CASE WHEN {some} THEN {latest} ELSE m.waits END"
 
 
 def begin(

@@ -118,9 +118,6 @@ def test_each_event_of_a_message_has_its_end_or_none(name: str, status: Status |
     [
         "system:ping",
         "app:started",
-        "mms:received",
-        "mms:downloaded",
-        "sms:data-received",
         "sms:batch:received",
     ],
 )

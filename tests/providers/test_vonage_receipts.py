@@ -193,11 +193,6 @@ def test_a_part_whose_numbers_are_none_of_a_part_is_a_message_of_its_own(wrong: 
     assert reported.text == INBOUND["text"]
 
 
-def test_a_binary_message_is_not_reported() -> None:
-    binary = {name: value for name, value in INBOUND.items() if name not in ("text", "keyword")}
-    assert TALK.read(posted(with_sig({**binary, "type": "binary", "data": "0011", "udh": "06"}))) == []
-
-
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"null", b"[" * 100_000, b"{"])
 def test_json_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(BadReceipt, match="not a JSON object"):

@@ -218,6 +218,11 @@ async def _wait_for_hours(c: AsyncConnection, stored: Stored) -> None:
     await hours.hold_until_open(c, waits, now=NOW)
 
 
+async def _release_from_hours(c: AsyncConnection, stored: Stored) -> None:
+    await c.execute(text("UPDATE messages SET wait_kind = 'hours' WHERE place = 'held'"))
+    await hours.make_due(c, stored.account_id, TIERS, now=NOW, after=hours.HoursCursor(), limit=LIMIT)
+
+
 async def _reschedule(c: AsyncConnection, stored: Stored, *, change: Reschedule) -> None:
     chosen = edits.EditSelection(stored.account_id, only_open=True)
     waiting = await edits.read_waiting(c, chosen, stored.ids, lock=True, with_variables=False)
@@ -286,6 +291,7 @@ STATEMENTS: Mapping[str, Statement] = {
     "hold": _hold,
     "return to ready": lambda c, stored: claims.return_to_ready(c, stored.ids, now=NOW),
     "wait for hours": _wait_for_hours,
+    "release messages that wait for hours": _release_from_hours,
     "cancel": lambda c, stored: edits.cancel(c, stored.ids, reason="x", now=NOW),
     "reschedule to later": partial(_reschedule, change=Reschedule(not_before=NOW + SECOND)),
     "reschedule to now": partial(_reschedule, change=Reschedule(not_before=NOW)),

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.sql.elements import TextClause
 
 from dispatcher.domain.tier import Tier
+from dispatcher.store.accounts import hours
 from dispatcher.store.campaigns import audiences, campaigns, recipients, run_messages, runs
 from dispatcher.store.clock import release, sweeps
 from dispatcher.store.delivery import claims, outcomes
@@ -92,6 +93,7 @@ INDEXES = [
     (release._RELEASE_IN_TURN, "ix_messages_turns"),
     (release._NEXT_WAKE, "ix_messages_release"),
     (release._MAKE_DUE, "ix_messages_provider_wait"),
+    (hours._MAKE_DUE, "ix_messages_turns"),
     (sweeps._FLOWS, "ix_messages_fill"),
     (sweeps._FILL, "ix_messages_fill"),
     (sweeps._DEPTH, "ix_messages_lane"),
@@ -125,6 +127,8 @@ def test_each_statement_of_the_clock_uses_its_own_index(database_url: str) -> No
         "tier": Tier.STANDARD.value,
         "accounts": [1],
         "flows": [0],
+        "flow": 0,
+        "from_wake": datetime.min.replace(tzinfo=UTC),
         "shares": [100],
         "requeue": "30 seconds",
         "tiers": ["standard"],

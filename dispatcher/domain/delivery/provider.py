@@ -169,7 +169,21 @@ class Inbound:
     sent_at: datetime | None = None
 
 
-ProviderReports = ReceiptReport | Inbound | InboundPart
+@dataclass(frozen=True, slots=True)
+class InboundData:
+    """
+    What is no text in a message from a handset: binary data, or media.
+
+    It is logged and left out, and the provider is answered as for a text: a
+    provider that is refused repeats its request, or stops calling our URL.
+    `kind` says what it is, in the provider's word.
+    """
+
+    kind: str
+    ref: str | None = None
+
+
+ProviderReports = ReceiptReport | Inbound | InboundPart | InboundData
 """What a provider reports on its own initiative."""
 
 ReportHandler = Callable[[Sequence[ProviderReports]], Awaitable[None]]

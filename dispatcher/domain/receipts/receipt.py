@@ -42,14 +42,15 @@ def apply_receipt(
     `attempt` is the attempt that the provider's reference belongs to; None if
     the message was found by our own reference only. A receipt for a message
     that is still 11 also implies that it was accepted. A delivery counts for
-    any attempt, once all parts of that attempt are delivered; a failure
-    counts for the current attempt only. Where the parts were taken in several
-    attempts, all parts must be delivered, each in any attempt, and a failure
-    counts for the newest attempt that sent the part.
+    any attempt, once all parts are delivered of that attempt, which may have
+    sent fewer than another did; a failure counts for the current attempt only.
+    Where the parts were taken in several attempts, all parts must be delivered,
+    each in any attempt, and a failure counts for the newest attempt that sent
+    the part.
     """
     parts = _with_status(current.parts, reported, provider=provider, ref=ref)
     current = replace(current, parts=parts)
-    target = _target(current, reported, attempt=attempt, ref=ref)
+    target = _target(current, reported, provider=provider, attempt=attempt, ref=ref)
     if target is None:
         return (), current
     steps = (Status.SENT, target) if current.status is Status.PENDING else (target,)
@@ -57,11 +58,11 @@ def apply_receipt(
 
 
 def _target(
-    current: ReceiptTarget, reported: Status, *, attempt: int | None, ref: str | None
+    current: ReceiptTarget, reported: Status, *, provider: str, attempt: int | None, ref: str | None
 ) -> Status | None:
     raises = AWAITING_RECEIPT | LATE_DELIVERY_RAISES
     if reported is Status.RECEIVED:
-        is_complete = _is_delivered(current, attempt=attempt)
+        is_complete = _is_delivered(current, provider=provider, attempt=attempt)
         return Status.RECEIVED if is_complete and current.status in raises else None
     if (
         current.status in AWAITING_RECEIPT
@@ -91,17 +92,20 @@ def _is_newest(current: ReceiptTarget, *, attempt: int, ref: str | None) -> bool
     return bool(numbers) and numbers.issubset(taken) and numbers.isdisjoint(newer)
 
 
-def _is_delivered(current: ReceiptTarget, *, attempt: int | None) -> bool:
+def _is_delivered(current: ReceiptTarget, *, provider: str, attempt: int | None) -> bool:
     """Whether the handset has all parts, as far as their receipts say."""
     taken, parts = current.parts_taken, current.parts
+    if parts and all(part.provider != provider for part in parts):
+        taken = None  # the parts are with another provider, and this one has delivered the whole text
     if taken is not None and not taken.are_all:
         return False
     if attempt is None:
         return True
+    known = {part.part for part in parts if part.provider == provider}
     if taken is None:
         parts = tuple(part for part in parts if part.attempt == attempt)
     delivered = {part.part for part in parts if part.status is Status.RECEIVED}
-    return delivered.issuperset(part.part for part in parts)
+    return delivered.issuperset(known)
 
 
 def _with_status(

@@ -10,6 +10,7 @@ from dispatcher.domain.messages.text import storable_text
 from dispatcher.providers.contract import (
     BadReceipt,
     Inbound,
+    InboundData,
     InboundPart,
     ProviderReports,
     ReceiptReport,
@@ -35,15 +36,20 @@ def read_reports(
     """
     if options.signature is not None:
         options.signature.verify(request, now=now)
-    return [_read_item(item, request, options, inbound) for item in _items(request, options)]
+    items = _items(request, options)
+    return [report for item in items for report in _read_item(item, request, options, inbound)]
 
 
 def _read_item(
     item: Json, request: ReceiptRequest, options: ReceiptOptions, inbound: InboundOptions | None
-) -> ProviderReports:
-    if inbound is not None and inbound.when.are_met(item, ""):
-        return _inbound(item, request, inbound)
-    return _report(item, request, options)
+) -> Sequence[ProviderReports]:
+    if inbound is None:
+        return [_report(item, request, options)]
+    has_text = inbound.when.are_met(item, "")
+    if any(rule.are_met(item, "") for rule in inbound.data):
+        data = InboundData("data", first_text(item, inbound.ref) or None)
+        return [_inbound(item, request, inbound), data] if has_text and _text(item, inbound.text) else [data]
+    return [_inbound(item, request, inbound) if has_text else _report(item, request, options)]
 
 
 def _items(request: ReceiptRequest, options: ReceiptOptions) -> Sequence[Json]:
@@ -106,12 +112,16 @@ def _reference(item: Json, request: ReceiptRequest, path: str | None) -> str | N
     return first_text(item, path)
 
 
-def _inbound(item: Json, request: ReceiptRequest, options: InboundOptions) -> Inbound | InboundPart:
+def _inbound(
+    item: Json, request: ReceiptRequest, options: InboundOptions
+) -> Inbound | InboundPart | InboundData:
     sender, recipient = first_text(item, options.sender), first_text(item, options.recipient)
     if not sender or not recipient:
         raise BadReceipt(f"the message has no number at {options.recipient if sender else options.sender!r}")
     charset, ref = first_text(item, options.charset), first_text(item, options.ref) or None
     text = _decoded_again(request, options.text, charset) if charset else _text(item, options.text)
+    if text is None:
+        return InboundData(f"not text in {charset!r}" if charset else f"nothing at {options.text!r}", ref)
     sent_at = _timestamp(first_text(item, options.sent_at))
     part = _part(item, options.part)
     if part is None:
@@ -145,19 +155,19 @@ def _part(item: Json, options: PartOptions | None) -> _Part | None:
     return _Part(reference, numbers, options.join) if reference and numbers else None
 
 
-def _text(item: Json, path: str) -> str:
+def _text(item: Json, path: str) -> str | None:
     """Return a text as it is: half of a surrogate pair may have its other half in another part."""
     found = find_values(item, path)
-    return found[0] if found and isinstance(found[0], str) else first_text(item, path) or ""
+    return found[0] if found and isinstance(found[0], str) else first_text(item, path)
 
 
-def _decoded_again(request: ReceiptRequest, name: str, charset: str) -> str:
-    """Return a field of the URL, decoded again in the charset that the provider names."""
+def _decoded_again(request: ReceiptRequest, name: str, charset: str) -> str | None:
+    """Return a field of the URL, decoded again in the charset that the provider names; None for data."""
     fields = parse_qs(urlsplit(request.url).query, encoding="latin-1")
     try:
         return fields.get(name, [""])[0].encode("latin-1").decode(charset)
     except (LookupError, ValueError):
-        raise BadReceipt(f"the text is not in the charset {charset!r}") from None
+        return None
 
 
 def _timestamp(text: str | None) -> datetime | None:

@@ -63,9 +63,15 @@ class PartOptions(Options):
 
 
 class InboundOptions(Options):
-    """The format of a handset's message. `when` distinguishes it from receipts."""
+    """
+    The format of a handset's message. `when` distinguishes it from receipts.
+
+    A request that meets one of the conditions in `data` has something that is
+    no text, with or without a text beside it.
+    """
 
     when: Conditions
+    data: tuple[Conditions, ...] = ()
     sender: str
     recipient: str
     text: str

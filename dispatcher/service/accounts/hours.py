@@ -8,6 +8,7 @@ when a worker reads it. Without allowed hours, neither check costs anything.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from dispatcher.domain.accounts.account import Account
@@ -21,8 +22,10 @@ from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
 from dispatcher.store.accounts import hours as store
-from dispatcher.store.accounts.hours import HoursWait
+from dispatcher.store.accounts.hours import HoursCursor, HoursWait
 from dispatcher.store.delivery.claims import DroppedMessage
+
+_BATCH = 1000
 
 DEFAULT_TIERS: Sequence[Tier] = (Tier.STANDARD, Tier.BULK)
 """The tiers whose hours are set when none is named: critical messages have none by default."""
@@ -45,9 +48,15 @@ async def set(  # noqa: A001  # it is called `hours.set`
     Set an account's own hours for these tiers; None removes them.
 
     They apply to messages accepted from now on, and to waiting messages when
-    they are due.
+    they are due. Those that wait for hours are due now, to be checked again.
     """
     await ctx.database.single(lambda c: store.write(c, account.id, tiers, hours))
+    now = ctx.now()
+    after: HoursCursor | None = HoursCursor()
+    while after is not None:
+        due = partial(store.make_due, account_id=account.id, tiers=tiers, now=now, after=after, limit=_BATCH)
+        after = await ctx.database.single(due)
+    ctx.lanes.wake(now)
 
 
 def effective(ctx: Context, own: AllowedHours | None, tier: Tier) -> AllowedHours | None:

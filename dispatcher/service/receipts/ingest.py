@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.delivery.inbound_part import InboundPart
 from dispatcher.domain.delivery.provider import (
     Inbound,
+    InboundData,
     Listens,
     ProviderReports,
     ReceiptReport,
@@ -65,7 +66,7 @@ async def receive(ctx: Context, provider: str, request: ReceiptRequest) -> Inges
 
 async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) -> IngestResult:
     """
-    Store the reports of a provider, over whichever channel they came.
+    Store the reports of a provider, over whichever channel they came; data of handsets is logged only.
 
     A receipt that makes one transition of a message with one part makes it at
     once, if nobody else changes that message now. All others are left to
@@ -82,6 +83,8 @@ async def keep(ctx: Context, provider: str, reports: Sequence[ProviderReports]) 
     if len(receipts) < len(reports):
         await joining.keep_parts(ctx, provider, [one for one in reports if isinstance(one, InboundPart)])
         await messages.keep(ctx, provider, [one for one in reports if isinstance(one, Inbound)])
+        for data in [one for one in reports if isinstance(one, InboundData)]:
+            log.warning("inbound_data_left_out", provider=provider, kind=data.kind, ref=data.ref)
     return IngestResult(len(reports), has_left)
 
 

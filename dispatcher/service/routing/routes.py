@@ -80,7 +80,7 @@ async def table_in_force(ctx: Context) -> TableInForce:
 
 async def refresh(ctx: Context) -> None:
     """
-    Load the table if it has changed since the last call.
+    Load the table if it has changed since the last call; messages that wait for a provider are due then.
 
     Raises Unavailable, and Misconfigured for a table that this version cannot
     read; then the old one stays in force in this process.
@@ -90,11 +90,15 @@ async def refresh(ctx: Context) -> None:
     if found is None:
         routes.version = routes.version or 0
     elif found.id > (routes.version or 0):
+        is_another = routes.version is not None
         routes.table, routes.accounts, routes.version = _read(found), found.accounts, found.id
         routes.plans.clear()
         named = {name for rule in routes.table.rules for group in rule.groups for name in group}
         if named - ctx.providers.keys():
             log.warning("routes_name_unknown_providers", providers=sorted(named - ctx.providers.keys()))
+        if is_another:  # a message that waits for a provider of its old route may have another now
+            for name in ctx.providers:
+                await ctx.provider_health.release_waiting(name, now=ctx.now())
 
 
 async def ensure_table(ctx: Context) -> None:

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
-from dispatcher.store.transitions import IN_LANE, transition
-from dispatcher.store.waits import begin, kind_of
+from dispatcher.store.status_literals import PENDING
+from dispatcher.store.transitions import IN_LANE, PICKED, transition
+from dispatcher.store.waits import NONE, begin, kind_of
 
 # The hours of the message `m` in the batch `b`: its campaign's, else its account's.
 OF_MESSAGE = """
@@ -48,6 +50,24 @@ _WAIT = transition(
     f" {begin(kind_of(WaitKind.HOURS))}",
 )
 
+# Each batch begins where the one before ended, in the order of ix_messages_turns. Messages that a worker
+# holds again meanwhile, under the new hours, are left.
+_MAKE_DUE = text(f"""
+WITH picked AS MATERIALIZED (
+    SELECT m.id, m.flow, m.tier, m.wake_at FROM messages m
+    WHERE m.place = 'held' AND m.wait_kind = {kind_of(WaitKind.HOURS)}
+      AND m.tier = ANY(CAST(:tiers AS text[]))
+      AND (m.account_id, m.flow, m.tier, m.wake_at) >= (:account_id, :flow, :tier, :from_wake)
+      AND (m.account_id, m.flow, m.tier, m.wake_at) < (:account_id + 1, 0, '', '-infinity')
+      AND NOT (m.status = {PENDING} AND m.wait_since > :now)
+    ORDER BY m.account_id, m.flow, m.tier, m.wake_at LIMIT :limit FOR UPDATE SKIP LOCKED
+)
+UPDATE messages m SET wake_at = least(greatest(:now, m.not_before), m.not_after), closes_at = NULL,
+    {begin(NONE, since=NONE)}
+FROM picked p WHERE m.id = p.id AND {PICKED}
+RETURNING p.flow, p.tier, p.wake_at
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class HoursWait:
@@ -57,6 +77,14 @@ class HoursWait:
     wake_at: datetime
     closes_at: datetime | None
     reason: str
+
+
+class HoursCursor(NamedTuple):
+    """A place in the order of an account's held messages."""
+
+    flow: int = 0
+    tier: str = ""
+    wake_at: datetime = datetime.min.replace(tzinfo=UTC)
 
 
 async def of_account(connection: AsyncConnection, account_id: int) -> dict[Tier, AllowedHours]:
@@ -87,6 +115,33 @@ async def hold_until_open(connection: AsyncConnection, waits: Sequence[HoursWait
         "now": now,
     }
     await connection.execute(_WAIT, values)
+
+
+async def make_due(
+    connection: AsyncConnection,
+    account_id: int,
+    tiers: Sequence[Tier],
+    *,
+    now: datetime,
+    after: HoursCursor,
+    limit: int,
+) -> HoursCursor | None:
+    """
+    Make messages due, at their start, that wait for hours of their account.
+
+    Returns where the next batch begins; None if there is none.
+    """
+    values = {
+        "account_id": account_id,
+        "tiers": [tier.value for tier in tiers],
+        "flow": after.flow,
+        "tier": after.tier,
+        "from_wake": after.wake_at,
+        "now": now,
+        "limit": limit,
+    }
+    rows = (await connection.execute(_MAKE_DUE, values)).all()
+    return max((HoursCursor(*row) for row in rows), default=None) if len(rows) >= limit else None
 
 
 @lru_cache(maxsize=1024)

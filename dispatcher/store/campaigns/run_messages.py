@@ -12,7 +12,7 @@ from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.store.campaigns.runs import OpenRun
 from dispatcher.store.message_lookup import OF_BATCHES
 from dispatcher.store.parts_taken import MAY_BE_OUT
-from dispatcher.store.waits import NONE, EndedWait, kept, kind_of
+from dispatcher.store.waits import LAST_UNTIL, NONE, EndedWait, kept, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,14 @@ SELECT (SELECT count(*) FROM (
     ORDER BY m.tier, m.account_id, m.flow, m.id LIMIT :most
 ) AS ready)
 """)
-# A message that was due before the end of the pause waited for it, since it was due.
+# A message that was due before the end of the pause waited for it, since it was due, or since the end of the
+# last wait that is kept: it may have been released or edited during the pause.
 _BEFORE_PAUSE = EndedWait(until="t.paused_since")
 _PAUSE = EndedWait(
-    kind_of(WaitKind.CAMPAIGN), NONE, "greatest(t.paused_since, m.not_before)", "t.paused_until"
+    kind_of(WaitKind.CAMPAIGN),
+    NONE,
+    f"greatest(t.paused_since, m.not_before, {LAST_UNTIL})",
+    "t.paused_until",
 )
 
 # Messages that fell due during a pause are held again until their new time. The window of a message that a

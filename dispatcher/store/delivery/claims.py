@@ -23,7 +23,7 @@ from dispatcher.store.accounts import hours, opt_outs
 from dispatcher.store.parts_taken import MAY_BE_OUT, PARTS_OUT
 from dispatcher.store.status_literals import GAVE_UP
 from dispatcher.store.transitions import IN_LANE, transition
-from dispatcher.store.waits import NONE, NOW, EndedWait, begin, kept, kind_of
+from dispatcher.store.waits import LAST_UNTIL, NONE, NOW, EndedWait, begin, kept, kind_of
 
 # Each message has a batch; the outer join keeps the planner from starting with the batches.
 _READ = text(f"""
@@ -39,7 +39,8 @@ ORDER BY m.id
 """)
 
 _PROVIDER = "CAST(:provider AS text)"
-# The wait in the lane ended when the wait in the worker began, if that is one.
+# The wait in the lane ended when the wait in the worker began, if that is one. A message that went through
+# `ready` meanwhile has waited for something else until it was in its lane again.
 _IN_WORKER = (
     EndedWait(until=f"coalesce(p.waited_since, {NOW})"),
     EndedWait("p.waited_for", _PROVIDER, "p.waited_since"),
@@ -51,7 +52,8 @@ UPDATE messages m
 SET place = 'worker', wake_at = :lease_end, attempt = m.attempt + 1, seq = m.seq + 1,
     provider = :provider, {begin(kind_of(WaitKind.ANSWER), detail=_PROVIDER, ended=_IN_WORKER)}
 FROM (
-    SELECT m.id, c.seq, c.waited_for, c.waited_since
+    SELECT m.id, c.seq, c.waited_for,
+           CASE WHEN c.waited_for IS NOT NULL THEN greatest(c.waited_since, m.wait_since) END AS waited_since
     FROM unnest(CAST(:ids AS bigint[]), CAST(:seqs AS integer[]), CAST(:waited_for AS text[]),
                 CAST(:waited_since AS timestamptz[])) AS c(id, seq, waited_for, waited_since)
     JOIN messages m ON m.id = c.id AND m.seq = c.seq AND {IN_LANE}
@@ -79,13 +81,7 @@ _DROP = transition(
 # A message that was held for the same a moment ago has not stopped waiting for it.
 _GOES_ON = (
     "(m.waits -> -1 ->> 'kind' = p.kind AND m.waits -> -1 ->> 'detail' = p.detail"
-    " AND CAST(m.waits -> -1 ->> 'until' AS timestamptz) > p.since - interval '2 s')"
-)
-
-# A message that was held for the same a moment ago has not stopped waiting for it.
-_GOES_ON = (
-    "(m.waits -> -1 ->> 'kind' = p.kind AND m.waits -> -1 ->> 'detail' = p.detail"
-    " AND CAST(m.waits -> -1 ->> 'until' AS timestamptz) > p.since - interval '2 s')"
+    f" AND {LAST_UNTIL} > p.since - interval '2 s')"
 )
 _HELD = EndedWait(until="p.since")
 
@@ -95,7 +91,7 @@ UPDATE messages m SET place = 'held', wake_at = least(p.wake_at, m.not_after), c
     wait_kind = p.kind, waits_for = p.detail,
     wait_since = CASE WHEN {_GOES_ON} THEN CAST(m.waits -> -1 ->> 'since' AS timestamptz) ELSE p.since END
 FROM (
-    SELECT m.id, h.wake_at, h.since, h.kind, h.detail
+    SELECT m.id, h.wake_at, greatest(h.since, m.wait_since) AS since, h.kind, h.detail
     FROM unnest(CAST(:ids AS bigint[]), CAST(:wakes AS timestamptz[]), CAST(:since AS timestamptz[]),
                 CAST(:kinds AS text[]), CAST(:details AS text[])) AS h(id, wake_at, since, kind, detail)
     JOIN messages m ON m.id = h.id AND {IN_LANE}

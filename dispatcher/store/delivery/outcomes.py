@@ -14,7 +14,7 @@ from dispatcher.store.delivery.claims import ChangedMessage
 from dispatcher.store.parts_taken import with_taken
 from dispatcher.store.status_literals import PENDING, SENT
 from dispatcher.store.transitions import EVENTS, RETURNED, WITH_WORKER
-from dispatcher.store.waits import NOW, EndedWait, begin, kept, kind_of
+from dispatcher.store.waits import NOW, EndedWait, begin, kind_of
 
 _ATTEMPTS = """
 SELECT * FROM unnest(
@@ -30,6 +30,7 @@ _TO_RETRY = begin(
     detail="CASE WHEN t.place IS NOT NULL THEN CAST(t.attempt AS text) END",
     since=f"CASE WHEN t.place IS NOT NULL THEN {NOW} END",
 )
+# The parts are those of `provider`: those of a late outcome that came during a failover are not added.
 _RECORD = text(f"""
 WITH attempts AS MATERIALIZED (
     SELECT t.* FROM ({_ATTEMPTS}) t JOIN messages m ON m.id = t.id ORDER BY m.id FOR UPDATE OF m
@@ -38,7 +39,8 @@ moved AS (
     UPDATE messages m
     SET status = t.status, place = t.place, wake_at = t.wake_at, closes_at = NULL, provider = t.provider,
         reason = t.reason, deferrals = m.deferrals + t.deferred, doubts = m.doubts + t.doubtful,
-        parts_taken = CASE WHEN t.status = {SENT} THEN t.taken ELSE {with_taken("t.taken")} END,
+        parts_taken = CASE WHEN t.status = {SENT} OR m.provider <> t.provider THEN t.taken
+                           ELSE {with_taken("t.taken")} END,
         seq = m.seq + 1, moved_at = greatest(m.moved_at, :now), {_TO_RETRY}
     FROM attempts t
     WHERE m.id = t.id AND m.attempt = t.attempt AND {WITH_WORKER}
@@ -56,6 +58,12 @@ references_written AS (
 SELECT id, status, charged FROM moved
 """)
 
+_ENDED_IF_MOVED = begin(
+    "CASE WHEN NOT l.moves THEN m.wait_kind END",
+    detail="CASE WHEN NOT l.moves THEN m.waits_for END",
+    since="CASE WHEN NOT l.moves THEN m.wait_since END",
+    ended=[EndedWait(until=f"CASE WHEN l.moves THEN {NOW} END")],
+)
 # An outcome whose claim is over always becomes an event. It changes the status only if the provider accepted
 # the message and no worker holds it. Parts that the provider took are not sent again. The same outcome
 # written twice, because the answer to the first commit was lost, becomes one event.
@@ -83,7 +91,7 @@ moved AS (
                            THEN {with_taken("t.taken")}
                            ELSE m.parts_taken END,
         seq = m.seq + 1, moved_at = greatest(m.moved_at, :now),
-        waits = CASE WHEN l.moves THEN {kept(EndedWait())} ELSE m.waits END
+        {_ENDED_IF_MOVED}
     FROM attempts t JOIN locked l USING (id)
     WHERE m.id = t.id
     RETURNING m.id, m.seq, m.moved_at, m.status, t.provider, t.attempt,

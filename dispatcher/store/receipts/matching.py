@@ -17,6 +17,7 @@ from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget
 from dispatcher.store.message_lookup import LOOKED_UP
 from dispatcher.store.status_literals import is_allowed
 from dispatcher.store.transitions import EVENTS, RETURNED
+from dispatcher.store.waits import NONE, begin
 
 DEFAULT_REASON = "reported by a receipt"
 """The reason of a transition when the receipt gives none."""
@@ -140,9 +141,9 @@ WHERE s.message_id = g.message_id AND coalesce(s.provider, '') = g.provider AND 
 """)
 
 # What a receipt changes of its message; g has the new values.
-MOVE = """
+MOVE = f"""
     SET status = g.status, place = NULL, wake_at = g.wake_at, provider = g.provider, reason = g.reason,
-        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now)
+        seq = m.seq + 1, moved_at = greatest(m.moved_at, :now), {begin(NONE, since=NONE)}
 """
 
 _STEP = text(f"""

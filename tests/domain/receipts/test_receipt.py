@@ -4,6 +4,7 @@ from itertools import permutations
 
 import pytest
 
+from dispatcher.domain.messages.parts import PartsTaken
 from dispatcher.domain.messages.status import TRANSITIONS, Place, Status
 from dispatcher.domain.receipts.receipt import PartReceipt, ReceiptTarget, apply_receipt
 
@@ -66,3 +67,40 @@ def test_one_failed_part_fails_the_message() -> None:
         Status.SENT, None, 1, 0, (PartReceipt(1, 1, "sim", "a", None), PartReceipt(2, 1, "sim", "b", None))
     )
     assert _apply(current, Status.FAILED, "b", 1) == (Status.FAILED,)
+
+
+def test_the_parts_of_an_attempt_that_sent_fewer_than_another_do_not_deliver_the_message() -> None:
+    current = ReceiptTarget(
+        Status.SENT,
+        None,
+        2,
+        1,
+        (
+            PartReceipt(1, 1, "sim", "a", None),
+            PartReceipt(1, 2, "sim", "b", None),
+            PartReceipt(2, 2, "sim", "c", None),
+        ),
+    )
+    steps, current = apply_receipt(current, Status.RECEIVED, provider="sim", ref="a", attempt=1)
+    assert steps == ()
+    assert _apply(current, Status.RECEIVED, "c", 2) == ()
+    _, current = apply_receipt(current, Status.RECEIVED, provider="sim", ref="c", attempt=2)
+    assert _apply(current, Status.RECEIVED, "b", 2) == (Status.RECEIVED,)
+
+
+def test_a_whole_text_of_one_provider_is_delivered_whatever_another_has_of_it() -> None:
+    parts = (PartReceipt(1, 1, "one", "a", None), *[PartReceipt(n, 2, "sim", f"b{n}", None) for n in (1, 2)])
+    steps, _ = apply_receipt(
+        ReceiptTarget(Status.SENT, None, 2, 1, parts), Status.RECEIVED, provider="one", ref="a", attempt=1
+    )
+    assert steps == (Status.RECEIVED,)
+
+
+def test_a_text_that_one_provider_delivered_is_delivered_though_another_has_only_a_part() -> None:
+    current = ReceiptTarget(
+        Status.PENDING, Place.HELD, 2, 1, (PartReceipt(1, 2, "sim", "a", None),), PartsTaken.read("100")
+    )
+    steps, _ = apply_receipt(current, Status.RECEIVED, provider="one", ref=None, attempt=None)
+    assert steps == (Status.SENT, Status.RECEIVED)
+    assert _apply(current, Status.RECEIVED, "a", 2) == ()
+    assert _apply(current, Status.RECEIVED, "a", None) == ()

@@ -6,7 +6,6 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from dispatcher.domain.delivery.provider import Accepted, Inbound, ReceiptReport
-from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
 from tests.providers.cases.kannel import KANNEL, called
 from tests.providers.cases.recipe import RECEIPT_URL
@@ -79,8 +78,3 @@ def test_a_message_from_a_handset_is_read_in_its_own_charset() -> None:
         assert inbound(KANNEL, called(fields)) == Inbound(
             "+254701234567", "22345", "Стоп 1", "u-1", datetime(2026, 3, 1, 12, tzinfo=UTC)
         )
-
-
-def test_a_binary_message_from_a_handset_is_refused() -> None:
-    with pytest.raises(BadReceipt):
-        the_report(KANNEL, called("from=1&to=2&text=%01%FF&charset=8-BIT&id=u-1&at=1772366400"))

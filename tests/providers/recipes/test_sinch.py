@@ -108,4 +108,7 @@ def test_a_message_from_a_handset_is_read() -> None:
 
 def test_a_request_without_a_report_or_a_text_is_refused() -> None:
     with pytest.raises(BadReceipt):
-        the_report(SINCH, signed(b'{"type": "mo_binary", "id": "x", "from": "1", "to": "2", "body": "aGk="}'))
+        the_report(
+            SINCH,
+            signed(b'{"type": "mo_new", "id": "x", "from": "1", "to": "2", "body": "aGk="}'),
+        )

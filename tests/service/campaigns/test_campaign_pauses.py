@@ -10,6 +10,8 @@ from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.service.campaigns import campaigns
 from dispatcher.service.campaigns.launch import launch
 from dispatcher.service.messages import explain, search
+from dispatcher.store.delivery import claims
+from dispatcher.store.delivery.claims import HeldMessage
 from tests.campaign import bound, send_all, started
 from tests.world import World
 
@@ -67,6 +69,29 @@ def test_the_explanation_of_a_message_says_that_its_campaign_is_paused(world: Wo
             "Its campaign is paused: it goes on when that is resumed, and its window moves by the pause."
             in said
         )
+
+    world.run(story)
+
+
+def test_a_message_that_is_released_in_a_pause_waited_for_its_campaign_since_then(world: World) -> None:
+    async def story() -> None:
+        campaign = await started(world, count=1)
+        await launch(world.ctx)
+        await world.clock.release()
+        await world.clock.fill()
+        now = world.time.now()
+        held = HeldMessage(1, now + 10 * SECOND, WaitKind.TOKEN, "sim", now)
+        await world.ctx.database.single(lambda c: claims.hold(c, [held]))
+        world.time.advance(5 * SECOND)
+        await bound(world, campaign, campaigns.pause)
+        world.time.advance(5 * SECOND)
+        await world.clock.release()
+        world.time.advance(HOUR)
+        await bound(world, campaign, campaigns.resume)
+        await launch(world.ctx)
+        found = (await search.history(world.ctx, 1)).waits
+        assert [wait.kind for wait in found] == [WaitKind.TOKEN, WaitKind.CAMPAIGN]
+        assert [w.until - w.since for w in found if w.until] == [10 * SECOND, HOUR]
 
     world.run(story)
 

@@ -396,3 +396,34 @@ def _answer(outcome: Outcome) -> Answer:
         return outcome
 
     return answer
+
+
+@pytest.mark.parametrize(("taken", "kept"), [({2: "b"}, "010"), ({}, None)])
+def test_parts_that_one_provider_took_late_are_not_those_of_the_next(
+    world: World, provider: PartsProvider, taken: dict[int, str], kept: str | None
+) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(text=LONG)).messages
+        first = await world.claim(message.id)
+        for _ in range(2):
+            world.time.advance(LEASE)
+            await world.clock.rescue()
+        await _due(world, message.id)
+        second = await world.claim(message.id)
+
+        async def record(attempt: int, name: str, parts: dict[int, str]) -> None:
+            outcome = PartlyAccepted(3, parts, LATER) if parts else LATER
+            row = await world.row(message.id)
+            ended = Attempt(message.id, attempt, Tier.STANDARD, row.not_after, 0, 1, name, outcome)
+            later = Verdict(Status.PENDING, Place.HELD, world.time.now() + HOUR, "ESME_RTHROTTLED")
+            await world.ctx.database.transact(
+                lambda c: outcomes.record(c, [DecidedAttempt(ended, later)], now=world.time.now(), polls={})
+            )
+
+        await record(first, "sim", {1: "a"})
+        assert (await world.row(message.id)).parts_taken == "100"
+        await record(second, "second", taken)  # the call failed over
+        row = await world.row(message.id)
+        assert (row.provider, row.parts_taken) == ("second", kept)
+
+    world.run(story)

@@ -180,7 +180,7 @@ def test_messages_that_wait_when_their_provider_is_paused_are_read_again(
             rows = await world.all("SELECT public_id FROM messages WHERE id = ANY(:ids)", ids=ready)
             assert {str(row.public_id) for row in rows} <= taken
         else:
-            rows = await world.all("SELECT waits_for FROM messages WHERE waits_for IS NOT NULL")
+            rows = await world.all("SELECT waits_for FROM messages WHERE id = ANY(:ids)", ids=ready)
             assert [row.waits_for for row in rows] == ["sim paused"] * len(ready)
 
     world.run(story)

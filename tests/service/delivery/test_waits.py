@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
-from dispatcher.domain.delivery.provider import Deferred
+from dispatcher.domain.delivery.message import Attempt, DecidedAttempt
+from dispatcher.domain.delivery.provider import Accepted, Deferred, ReceiptReport, Unknown
 from dispatcher.domain.hours.allowed_hours import parse_hours
 from dispatcher.domain.messages.edit import Reschedule, Selection
 from dispatcher.domain.messages.status import Status
@@ -13,8 +15,11 @@ from dispatcher.domain.messages.waits import MOST_KEPT, Wait, WaitKind
 from dispatcher.domain.routing.provider_state import Override
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts.hours import set as set_hours
+from dispatcher.service.delivery import recorder
+from dispatcher.service.delivery.recorder import Recorder
 from dispatcher.service.messages import edits, search
 from dispatcher.service.messages.explain import explain
+from dispatcher.service.receipts import ingest
 from dispatcher.service.routing import providers
 from dispatcher.store.delivery import claims
 from dispatcher.store.delivery.claims import HeldMessage, MessageVersion, WorkerWait
@@ -249,5 +254,92 @@ def test_only_the_latest_waits_are_kept(world: World) -> None:
             await world.clock.release()
         kept = await waits(world, message.id)
         assert [wait.detail for wait in kept] == [f"p{number}" for number in range(7, MOST_KEPT + 7)]
+
+    world.run(story)
+
+
+def test_a_clock_that_is_late_each_time_adds_no_more_waits_than_are_kept(world: World) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(until=24 * HOUR)).messages
+        for _ in range(MOST_KEPT):
+            now = world.time.now()
+            held = HeldMessage(message.id, now + 5 * SECOND, WaitKind.TOKEN, "sim", now)
+            await world.ctx.database.transact(lambda c, held=held: claims.hold(c, [held]))  # type: ignore[misc]
+            world.time.advance(7 * SECOND)
+            await world.clock.release()
+        kept = await waits(world, message.id)
+        assert [wait.kind for wait in kept] == [WaitKind.TOKEN, WaitKind.TURN] * (MOST_KEPT // 2)
+
+    world.run(story)
+
+
+def test_a_receipt_ends_the_wait_of_a_message_in_doubt(world: World) -> None:
+    async def story() -> None:
+        world.sim.always(Unknown("no answer"))
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        world.time.advance(SECOND)
+        report = ReceiptReport(None, str(message.public_id), Status.RECEIVED)
+        await ingest.keep(world.ctx, "sim", [report])
+        await ingest.match(world.ctx)
+        row = await world.row(message.id)
+        assert (row.status, row.wait_kind, row.waits_for, row.wait_since) == (13, None, None, None)
+        assert await short_waits(world, message.id) == [(WaitKind.RETRY, "1", 1)]
+
+    world.run(story)
+
+
+def test_a_late_outcome_ends_the_wait_for_the_next_try(world: World) -> None:
+    async def story() -> None:
+        [message] = (await world.submit()).messages
+        attempt = await world.claim(message.id)
+        for _ in range(2):
+            world.time.advance(30 * SECOND)
+            await world.clock.rescue()
+        since = (await world.row(message.id)).wait_since
+        world.time.advance(SECOND)
+        ended = Attempt(
+            message_id=message.id, attempt=attempt, tier=Tier.STANDARD, not_after=world.time.now() + HOUR,
+            deferrals=0, doubts=0, provider="sim", outcome=Accepted(("r",)),
+        )  # fmt: skip
+        verdict = Recorder(world.ctx).put(ended)
+        await recorder.write(world.ctx, [DecidedAttempt(ended, verdict)])
+        row = await world.row(message.id)
+        assert (row.status, row.wait_kind, row.waits_for, row.wait_since) == (12, None, None, None)
+        lasted = (world.time.now() - since).total_seconds()
+        assert (await short_waits(world, message.id))[-1] == (WaitKind.RETRY, "1", lasted)
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("ends", ["held", "claimed"])
+def test_a_wait_in_a_worker_does_not_overlap_those_of_a_message_that_was_requeued(
+    world: World, ends: str
+) -> None:
+    async def story() -> None:
+        [message] = (await world.submit()).messages
+        since = world.time.now() + SECOND
+        world.time.advance(31 * SECOND)  # in the worker's queue
+        await world.clock.requeue()
+        world.time.advance(4 * SECOND)
+        await world.clock.fill()
+        world.time.advance(2 * SECOND)
+        now = world.time.now()
+        if ends == "held":
+            held = HeldMessage(message.id, now + HOUR, WaitKind.TOKEN, "sim", since)
+            await world.ctx.database.transact(lambda c: claims.hold(c, [held]))
+            world.time.advance(HOUR)
+            await world.clock.release()
+        else:
+            read = MessageVersion(message.id, (await world.row(message.id)).seq)
+            wait = {read: WorkerWait(WaitKind.TOKEN, since)}
+            await world.ctx.database.single(
+                lambda c: claims.claim(c, [read], provider="sim", now=now, lease_end=now + SECOND, waits=wait)
+            )
+        kept = await waits(world, message.id)
+        assert [wait.kind for wait in kept] == [WaitKind.WORKER, WaitKind.ROOM, WaitKind.TOKEN]
+        for before, after in pairwise(kept):
+            assert before.until is not None
+            assert before.until <= after.since
 
     world.run(story)
