@@ -58,7 +58,7 @@ _FORBIDDEN: dict[str, dict[str, list[str]]] = {
         "dispatcher.sandbox": ["dispatcher.service", "dispatcher.store"],
         "dispatcher.local.embedded": ["dispatcher.settings", "dispatcher.cli"],
     },
-    "thin-faces": {
+    "thin-entry-points": {
         "dispatcher.api": ["dispatcher.store", "dispatcher.lanes", "dispatcher.providers"],
         "dispatcher.api.dialects": ["dispatcher.store", "dispatcher.lanes"],
         "workers": ["dispatcher.store", "dispatcher.lanes", "dispatcher.providers"],

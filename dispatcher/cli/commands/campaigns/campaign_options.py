@@ -15,6 +15,10 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.tier import Tier
 
+CampaignName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The campaign's name or id.", show_default=False)
+]
+
 OPTIONS: Mapping[str, str] = {
     "name": "NAME",
     "audience_id": "--audience",

@@ -12,7 +12,7 @@ from dispatcher.cli.arguments import AccountOption, After, AsJson, Data, Limit
 from dispatcher.cli.commands.campaigns.audience_file import FileOptions
 from dispatcher.cli.commands.campaigns.audience_output import read_as
 from dispatcher.cli.commands.campaigns.audiences import import_file
-from dispatcher.cli.commands.campaigns.campaign_options import OPTIONS, CampaignOptions
+from dispatcher.cli.commands.campaigns.campaign_options import OPTIONS, CampaignName, CampaignOptions
 from dispatcher.cli.commands.campaigns.campaign_output import (
     campaign_json,
     describe_schedule,
@@ -20,27 +20,21 @@ from dispatcher.cli.commands.campaigns.campaign_output import (
     report_lines,
     run_json,
 )
+from dispatcher.cli.commands.campaigns.change_text import change_text
 from dispatcher.cli.commands.campaigns.results import write_results
 from dispatcher.cli.commands.campaigns.text_output import print_texts
-from dispatcher.cli.commands.messages.edit_output import RunOptions, run_edit
 from dispatcher.cli.console import print_json, print_line, print_note, print_table
 from dispatcher.cli.option_groups import with_option_groups
 from dispatcher.cli.session import find_account, run_with_context
-from dispatcher.cli.values import read_text
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignPlan, RunState
 from dispatcher.domain.errors import Invalid
-from dispatcher.domain.messages.edit import EditReport
-from dispatcher.service.campaigns import audiences, campaigns, drafts, edits
+from dispatcher.service.campaigns import audiences, campaigns, drafts
 from dispatcher.service.campaigns.campaigns import CampaignReport, CampaignRow, CancelResult
 from dispatcher.service.campaigns.drafts import CampaignNames, renamed_faults
 from dispatcher.service.campaigns.follow import follow
 from dispatcher.service.campaigns.text_survey import TextSummary, survey_campaign
 from dispatcher.service.context import Context
-
-CampaignName = Annotated[
-    str, typer.Argument(metavar="NAME", help="The campaign's name or id.", show_default=False)
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +42,7 @@ def register(app: typer.Typer) -> None:
     campaign = typer.Typer(help="One text for an audience, once or repeatedly.", no_args_is_help=True)
     campaign.command("create")(with_option_groups(create))
     campaign.command("change")(with_option_groups(change))
-    campaign.command("text")(with_option_groups(text))
+    campaign.command("text")(with_option_groups(change_text))
     campaign.command("list")(list_campaigns)
     campaign.command("show")(show)
     campaign.command("start")(start)
@@ -119,29 +113,6 @@ def change(
             return await drafts.change(ctx, owner, str(draft.public_id), fields)
 
     _print(*_visit(data, account, work), as_json)
-
-
-def text(
-    name: CampaignName,
-    *,
-    account: AccountOption = None,
-    new_text: Annotated[
-        str | None,
-        typer.Option("--text", help='The new text, with {{name}} for a column; "-" reads stdin.'),
-    ] = None,
-    template: Annotated[
-        str | None, typer.Option("--template", metavar="ID", help="A template that has the new text.")
-    ] = None,
-    options: RunOptions,
-) -> None:
-    """Change the text of a campaign: of messages that wait, of recipients to come, and of later runs."""
-    typed = None if new_text is None else read_text(new_text)
-
-    async def work(ctx: Context, *, dry_run: bool) -> EditReport:
-        owner = await find_account(ctx, account)
-        return await edits.change_text(ctx, owner, name, text=typed, template_id=template, dry_run=dry_run)
-
-    run_edit("given the new text", options, work)
 
 
 def list_campaigns(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from dispatcher.cli.arguments import AccountOption, Data
+from dispatcher.cli.commands.campaigns.campaign_options import CampaignName
 from dispatcher.cli.commands.campaigns.csv_output import csv_output
 from dispatcher.cli.console import print_note
 from dispatcher.cli.session import find_account, run_with_context
@@ -15,9 +16,7 @@ from dispatcher.service.context import Context
 
 
 def write_results(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The campaign's name or id.", show_default=False)
-    ],
+    name: CampaignName,
     account: AccountOption = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: standard output.")] = None,
     data: Data = None,
