@@ -34,7 +34,9 @@ class BoundedChecks:
         return result
 
     async def close(self) -> None:
-        """Cancel the checks that run, and wait until they have ended."""
+        """Wait for the checks that run, for as long as for their answers, and cancel the others."""
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=LIMIT.total_seconds())
         for running in list(self._running.values()):
             running.cancel()
         if self._running:

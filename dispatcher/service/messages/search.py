@@ -264,8 +264,8 @@ def read_search_number(raw: str, account: Account | None) -> str:
     """
     Return a phone number in E.164; it may be national to the account's country. Raises Invalid.
 
-    A short code is returned as it is, and so are digits that are no number, to which a client sent that
-    skipped the checks. A blank before the number was a "+" in a URL.
+    A short code is returned as it is. So are digits that are no number in the country of the account,
+    to which a client sent that skipped the checks. A blank before the number was a "+" in a URL.
     """
     country = None if account is None else account.default_country
     policy = NumberPolicy(
@@ -273,7 +273,8 @@ def read_search_number(raw: str, account: Account | None) -> str:
         national=country is not None,
         require_valid=country is not None,  # a national number that is not valid was sent as written
         lenient=True,
-        unchecked=True,
+        short_codes=True,
+        unchecked=country is not None,
         blank_is_plus=True,
     )
     try:

@@ -13,7 +13,9 @@ HOUR = timedelta(hours=1)
 
 
 async def hourly(world: World) -> str:
-    """Start an hourly campaign for two recipients and return its id."""
+    """Start an hourly campaign for two recipients at half past, and return its id."""
+    past = world.time.now() - world.time.now().replace(minute=0, second=0, microsecond=0)
+    world.time.advance((HOUR / 2 - past) % HOUR)
     plan = CampaignPlan(name="hourly", text="Hello", audience_id=await audience(world, 2), cron="0 * * * *")
     made = await campaigns.create(world.ctx, world.caller.account, plan)
     await campaigns.start(world.ctx, world.caller.account, str(made.public_id))
