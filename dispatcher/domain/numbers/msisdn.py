@@ -193,6 +193,9 @@ def _possible(number: PhoneNumber | None, dialled: str, raw: str, policy: Number
         or policy.require_valid
         or policy.require_mobile
         or not _E164.fullmatch(e164 := _write(number))
+        # Its zeros would be read as trunk prefixes again.
+        or (again := _read(e164, None)) is None
+        or _write(again) != e164
         or not phonenumbers.is_possible_number(number)
         or not _is_as_written(number, dialled, home)
     ):

@@ -4,7 +4,7 @@ import re
 
 import phonenumbers
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
@@ -108,6 +108,7 @@ def test_a_decorated_number_is_the_number_or_refused_and_never_another(
         assert found == e164, text
 
 
+@example("BY", "00000000", False, False, False)
 @settings(deadline=None, max_examples=1500)
 @given(
     st.sampled_from(_REGIONS),
