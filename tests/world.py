@@ -201,6 +201,7 @@ class World:
             yield
         finally:
             await self.ctx.background.close()
+            await health.close()
             await redis.aclose()
             await engine.dispose()
 

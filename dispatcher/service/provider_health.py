@@ -70,11 +70,12 @@ class ProviderHealth:
             self._refreshing.start(self._keep_refreshing())
 
     async def close(self) -> None:
-        """Stop refreshing. A refresh may end first: if it is cancelled, its connection stays open."""
+        """Stop. What runs may end first: if it is cancelled, its connection stays open."""
         self._stopping.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._refreshing.wait()
+                await self._releasing.wait()
         await self._refreshing.cancel()
         await self._releasing.cancel()
 
