@@ -80,7 +80,7 @@ async def _account(ctx: Context) -> Account:
 
 async def _sender(ctx: Context, account: Account) -> tuple[int, str]:
     """Return the id and name of the account's default sender, after adding one if it has none."""
-    usable = [sender for sender in await accounts.senders(ctx, account) if sender.disabled_at is None]
+    usable = [sender for sender in await accounts.list_senders(ctx, account) if sender.disabled_at is None]
     for sender in sorted(usable, key=lambda sender: not sender.is_default):
         return sender.id, sender.name
     return await accounts.add_sender(ctx, account, _SENDER), _SENDER

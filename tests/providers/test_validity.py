@@ -42,13 +42,13 @@ WINDOWS = [
 
 
 @dataclass(frozen=True, slots=True)
-class ToldEnd:
+class EndField:
     """How a provider is given the end of the window: the field, its bounds, and its grain."""
 
-    field: str
+    name: str
     read: Callable[[Got], datetime]
     case: Case
-    opened: Callable[[ProviderConfig], Provider]
+    open: Callable[[ProviderConfig], Provider]
     shortest: timedelta = SECOND
     longest: timedelta | None = None
     grain: timedelta = SECOND
@@ -74,8 +74,8 @@ def form_field(got: Got, name: str) -> int:
     return int(value)
 
 
-TOLD: dict[str, ToldEnd | str] = {
-    "infobip": ToldEnd(
+WINDOW_ENDS: dict[str, EndField | str] = {
+    "infobip": EndField(
         "validityPeriod",
         in_seconds("messages.0.options.validityPeriod.amount"),
         INFOBIP,
@@ -83,7 +83,7 @@ TOLD: dict[str, ToldEnd | str] = {
         shortest=31 * SECOND,
         longest=2 * DAY,
     ),
-    "plivo": ToldEnd(
+    "plivo": EndField(
         "message_expiry",
         in_seconds("message_expiry"),
         PLIVO,
@@ -91,7 +91,7 @@ TOLD: dict[str, ToldEnd | str] = {
         shortest=5 * SECOND,
         longest=10_799 * SECOND,
     ),
-    "sinch": ToldEnd(
+    "sinch": EndField(
         "expire_at",
         lambda got: datetime.fromisoformat(str(got.document["expire_at"])),
         SINCH,
@@ -99,8 +99,8 @@ TOLD: dict[str, ToldEnd | str] = {
         shortest=5 * SECOND,
         longest=3 * DAY - MINUTE,
     ),
-    "bird": ToldEnd("validity", in_seconds("validity"), BIRD, recipe),
-    "kannel": ToldEnd(
+    "bird": EndField("validity", in_seconds("validity"), BIRD, recipe),
+    "kannel": EndField(
         "X-Kannel-Validity",
         lambda got: NOW + int(header(got, "X-Kannel-Validity")) * MINUTE,
         KANNEL,
@@ -109,14 +109,14 @@ TOLD: dict[str, ToldEnd | str] = {
         grain=MINUTE,
     ),
     "telnyx": "its API has no such field in a request: `valid_until` is only in its answers",
-    "twilio": ToldEnd(
+    "twilio": EndField(
         "ValidityPeriod",
         lambda got: NOW + form_field(got, "ValidityPeriod") * SECOND,
         TWILIO,
         lambda config: Twilio(config, now=lambda: NOW),
         longest=10 * HOUR,
     ),
-    "vonage": ToldEnd(
+    "vonage": EndField(
         "ttl",
         lambda got: NOW + timedelta(milliseconds=form_field(got, "ttl")),
         VONAGE,
@@ -124,7 +124,7 @@ TOLD: dict[str, ToldEnd | str] = {
         shortest=20 * SECOND,
         longest=7 * DAY,
     ),
-    "smsgate": ToldEnd(
+    "smsgate": EndField(
         "validUntil",
         lambda got: datetime.fromisoformat(str(got.document["validUntil"])),
         SMSGATE,
@@ -136,11 +136,11 @@ TOLD: dict[str, ToldEnd | str] = {
 }
 
 
-def request_for(told: ToldEnd, message: Outgoing) -> Got:
+def request_for(field: EndField, message: Outgoing) -> Got:
     async def work() -> Got:
         async with listening(always(http_reply(200, {}))) as peer:
-            options = told.case.options("127.0.0.1", peer.port)
-            provider = told.opened(ProviderConfig("acme", told.case.name, options))
+            options = field.case.options("127.0.0.1", peer.port)
+            provider = field.open(ProviderConfig("acme", field.case.name, options))
             await provider.send([message], lambda: True)
             await provider.close()
             [got] = peer.requests
@@ -151,23 +151,23 @@ def request_for(told: ToldEnd, message: Outgoing) -> Got:
 
 def test_every_plug_in_and_every_recipe_has_its_entry() -> None:
     plugins = {found.name for found in entry_points(group="sms_dispatcher.providers")}
-    assert set(TOLD) == plugins | set(recipe_names())
+    assert set(WINDOW_ENDS) == plugins | set(recipe_names())
 
 
 @pytest.mark.parametrize("left", WINDOWS, ids=str)
-@pytest.mark.parametrize("name", [name for name, told in TOLD.items() if isinstance(told, ToldEnd)])
+@pytest.mark.parametrize("name", [name for name, field in WINDOW_ENDS.items() if isinstance(field, EndField)])
 def test_the_end_that_a_provider_is_given_is_never_after_the_windows(name: str, left: timedelta) -> None:
-    told = TOLD[name]
-    assert isinstance(told, ToldEnd)
+    field = WINDOW_ENDS[name]
+    assert isinstance(field, EndField)
     end = NOW + left
-    given = told.read(request_for(told, replace(a_message(), not_after=end)))
-    if left < told.shortest:  # a provider that can be given no shorter time
-        assert given - NOW <= told.shortest
-        assert given - NOW > told.shortest - SECOND
+    given = field.read(request_for(field, replace(a_message(), not_after=end)))
+    if left < field.shortest:  # a provider that can be given no shorter time
+        assert given - NOW <= field.shortest
+        assert given - NOW > field.shortest - SECOND
         return
     assert given <= end
-    wanted = end if told.longest is None else min(end, NOW + told.longest)
-    assert wanted - told.grain < given <= wanted
+    wanted = end if field.longest is None else min(end, NOW + field.longest)
+    assert wanted - field.grain < given <= wanted
 
 
 @pytest.mark.parametrize("left", WINDOWS, ids=str)
@@ -181,7 +181,7 @@ def test_the_end_in_smpp_is_never_after_the_windows(left: timedelta) -> None:
 @pytest.mark.parametrize("name", [*recipe_names(), "twilio", "vonage", "smsgate", "smpp"])
 def test_the_page_of_every_provider_says_how(name: str) -> None:
     page = Path(f"docs/providers/{name}.md").read_text(encoding="utf-8")
-    told = TOLD[name]
-    field = told.field if isinstance(told, ToldEnd) else {"telnyx": "valid_until", "smpp": "validity"}[name]
+    field = WINDOW_ENDS[name]
+    shown = field.name if isinstance(field, EndField) else {"telnyx": "valid_until", "smpp": "validity"}[name]
     [line] = [part for part in page.split("\n\n") if part.startswith("**The end of the window**")]
-    assert f"`{field}`" in line
+    assert f"`{shown}`" in line

@@ -1,4 +1,4 @@
-"""The routers of the management API, which admit operators only and refuse unknown names in requests."""
+"""The routers of the management API, which serve operators only and refuse unknown names in requests."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from functools import cached_property, wraps

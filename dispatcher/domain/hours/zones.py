@@ -11,8 +11,8 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneNumber, PhoneNumberTy
 from phonenumbers.timezone import time_zones_for_geographical_number
 from phonenumbers.tzdata import TIMEZONE_DATA
 
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import Invalid
+from dispatcher.domain.spelling import name_choices
 
 _UNKNOWN = ("Etc/Unknown",)
 _MOBILES_WITH_AREA_CODES = frozenset({52, 54, 55})  # MX, AR, BR

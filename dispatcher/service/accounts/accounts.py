@@ -7,14 +7,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account, AccountLimits
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.domain.hours.zones import zone_choices
 from dispatcher.domain.numbers.countries import fault_of
+from dispatcher.domain.spelling import name_choices
 from dispatcher.service.context import Context
-from dispatcher.store.accounts import accounts, ledger
-from dispatcher.store.accounts.accounts import Sender
+from dispatcher.store.accounts import accounts, ledger, senders
 from dispatcher.store.accounts.ledger import LedgerEntry
+from dispatcher.store.accounts.senders import Sender
 
 MAX_CREDITS = 10**15
 MAX_COUNT = 10**9
@@ -109,7 +109,7 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
             f"{name!r} is not a sender ID: up to 11 letters, digits, spaces and -_.& with a letter,"
             " or 3 to 15 digits"
         )
-    sender_id = await ctx.database.transact(lambda c: accounts.insert_sender(c, account.id, name))
+    sender_id = await ctx.database.transact(lambda c: senders.insert(c, account.id, name))
     if sender_id is None:
         raise AlreadyExists(f"account {account.name!r} has a sender {name!r} already")
     return sender_id
@@ -117,7 +117,7 @@ async def add_sender(ctx: Context, account: Account, name: str) -> int:
 
 async def find_sender(ctx: Context, account: Account, name: str) -> int:
     """Return the id of a sender by its name, else by its id. Raises NotFound."""
-    known = await senders(ctx, account)
+    known = await list_senders(ctx, account)
     for sender in sorted(known, key=lambda sender: sender.name != name):
         if name in (sender.name, str(sender.id)):
             return sender.id
@@ -127,24 +127,22 @@ async def find_sender(ctx: Context, account: Account, name: str) -> int:
 
 async def find_usable_sender(ctx: Context, account: Account, name: str) -> int:
     """Return the id of a sender that is not disabled, by its name. Raises NotFound."""
-    found = await ctx.database.single(lambda c: accounts.find_sender(c, account.id, None, name=name))
+    found = await ctx.database.single(lambda c: senders.find(c, account.id, None, name=name))
     if found is None:
-        known = await senders(ctx, account)
+        known = await list_senders(ctx, account)
         choices = name_choices(name, (sender.name for sender in known if sender.disabled_at is None))
         raise NotFound(f"account {account.name!r} has no sender {name!r} that may be used ({choices})")
     return found
 
 
-async def senders(ctx: Context, account: Account) -> list[Sender]:
+async def list_senders(ctx: Context, account: Account) -> list[Sender]:
     """Return an account's senders, the oldest first."""
-    return await ctx.database.transact(lambda c: accounts.senders(c, account.id))
+    return await ctx.database.transact(lambda c: senders.list_all(c, account.id))
 
 
 async def sender_page(ctx: Context, account: Account, *, after: int = 0, limit: int = 100) -> list[Sender]:
     """Return a page of an account's senders, the oldest first."""
-    return await ctx.database.transact(
-        lambda c: accounts.sender_page(c, account.id, after=after, limit=limit)
-    )
+    return await ctx.database.transact(lambda c: senders.page(c, account.id, after=after, limit=limit))
 
 
 async def disable_sender(ctx: Context, account: Account, sender_id: int, *, disabled: bool = True) -> Sender:
@@ -157,7 +155,7 @@ async def disable_sender(ctx: Context, account: Account, sender_id: int, *, disa
     """
     now = ctx.now()
     changed = await ctx.database.transact(
-        lambda c: accounts.disable_sender(c, account.id, sender_id, disabled=disabled, now=now)
+        lambda c: senders.disable(c, account.id, sender_id, disabled=disabled, now=now)
     )
     if changed is None:
         raise NotFound(f"account {account.name!r} has no sender {sender_id}")
@@ -168,12 +166,12 @@ async def make_default_sender(ctx: Context, account: Account, sender_id: int) ->
     """Make a sender the account's default and return it. Raises NotFound, and Conflict for a disabled one."""
 
     async def work(connection: AsyncConnection) -> Sender:
-        known = {sender.id: sender for sender in await accounts.lock_senders(connection, account.id)}
+        known = {sender.id: sender for sender in await senders.lock(connection, account.id)}
         if sender_id not in known:
             raise NotFound(f"account {account.name!r} has no sender {sender_id}")
         if known[sender_id].disabled_at is not None:
             raise Conflict(f"sender {sender_id} is disabled, so it cannot be the default")
-        await accounts.make_default_sender(connection, account.id, sender_id)
+        await senders.make_default(connection, account.id, sender_id)
         return replace(known[sender_id], is_default=True)
 
     return await ctx.database.transact(work)

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import AudienceState
 from dispatcher.domain.campaigns.csv_rejects import FileFormat, reject_header, reject_line
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Conflict, Invalid, NotFound
 from dispatcher.domain.hours.zones import zones_of
+from dispatcher.domain.spelling import name_choices
 from dispatcher.service.campaigns.recipient_file import (
     Candidate,
     ImportProgress,

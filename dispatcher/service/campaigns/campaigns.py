@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CAMPAIGN_TRANSITIONS, CampaignPlan, CampaignState
 from dispatcher.domain.campaigns.recurrence import RunOnce, next_due
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Conflict, NotFound
 from dispatcher.domain.messages.status import CANCELLED, Status
+from dispatcher.domain.spelling import name_choices
 from dispatcher.service.campaigns.plan import validate_plan
 from dispatcher.service.campaigns.progress import CampaignReport, report
 from dispatcher.service.context import Context

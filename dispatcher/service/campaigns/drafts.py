@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.campaigns.pacing import Rate, Spread
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import DispatchError, FieldError, InvalidPlan, NotFound
+from dispatcher.domain.spelling import name_choices
 from dispatcher.service.campaigns import audiences, campaigns
 from dispatcher.service.campaigns.plan import validate_plan
 from dispatcher.service.campaigns.recipient_file import ProgressHandler, RecipientFile, ignore_progress

@@ -23,7 +23,7 @@ from dispatcher.service.context import Context
 from dispatcher.service.database import StatementRunner
 from dispatcher.service.routing import routes
 from dispatcher.service.yielding import yielding
-from dispatcher.store.accounts import accounts, opt_outs
+from dispatcher.store.accounts import opt_outs, senders
 from dispatcher.store.campaigns import seen_numbers
 from dispatcher.store.campaigns.rejects import Reject
 
@@ -210,11 +210,11 @@ async def _without_opted_out(
 
 
 async def _sender_name(ctx: Context, sender_id: int) -> str:
-    return await ctx.database.single(lambda c: accounts.sender_name(c, sender_id))
+    return await ctx.database.single(lambda c: senders.name_of(c, sender_id))
 
 
 async def _sender_id(ctx: Context, account: Account, sender: str | None) -> int | None:
     """Return the sender of this name, else the default one, if there is one. Raises NotFound."""
     if sender is not None:
         return await find_usable_sender(ctx, account, sender)
-    return await ctx.database.single(lambda c: accounts.find_sender(c, account.id, None))
+    return await ctx.database.single(lambda c: senders.find(c, account.id, None))

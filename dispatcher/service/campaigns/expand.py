@@ -35,7 +35,7 @@ from dispatcher.service.routing import routes
 from dispatcher.service.submissions import quotas, validate
 from dispatcher.service.submissions.new_messages import MessageBuilder
 from dispatcher.service.submissions.validate import measure_text
-from dispatcher.store.accounts import accounts, ledger, opt_outs
+from dispatcher.store.accounts import accounts, ledger, opt_outs, senders
 from dispatcher.store.accounts.ledger import Charge
 from dispatcher.store.campaigns import audiences, campaigns, runs
 from dispatcher.store.campaigns import recipients as recipient_rows
@@ -174,7 +174,7 @@ async def _new_messages(
         window=Window(now, now + terms.message_validity),
         now=now,
         sender_id=terms.sender_id,
-        sender=await accounts.sender_name(connection, terms.sender_id),
+        sender=await senders.name_of(connection, terms.sender_id),
         opted_out=await opt_outs.find_opted_out(connection, keys),
         to_lane=LaneRoom(ctx, await sweeps.lane_depths(connection, {terms.tier})).take(terms.tier, due_now),
     )

@@ -13,18 +13,18 @@ from dispatcher.domain.campaigns.campaign import AudienceState, CampaignPlan
 from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
 from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce, Schedule, next_due
 from dispatcher.domain.campaigns.timetable import Timetable, parse_zone_group
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import FieldError, Invalid, InvalidPlan
 from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.hours.zones import parse_zone
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.text import is_blank
 from dispatcher.domain.messages.window import Window
+from dispatcher.domain.spelling import name_choices
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.validate import measure_template
-from dispatcher.store.accounts import accounts
+from dispatcher.store.accounts import accounts, senders
 from dispatcher.store.accounts.accounts import TermsRequest
 from dispatcher.store.campaigns import audiences
 from dispatcher.store.campaigns.audiences import Audience
@@ -186,7 +186,7 @@ async def _sender(
     [terms] = await accounts.terms(connection, [TermsRequest(account.id, plan.tier, None, plan.sender)])
     if terms.sender_id is None:
         named = f"no sender {plan.sender!r} that may be used" if plan.sender else "no default sender"
-        known = await accounts.senders(connection, account.id)
+        known = await senders.list_all(connection, account.id)
         choices = name_choices(plan.sender or "", (one.name for one in known if one.disabled_at is None))
         faults.add("sender", f"account {account.name!r} has {named} ({choices})")
     if plan.validity is not None and not timedelta() < plan.validity <= MAX_DURATION:

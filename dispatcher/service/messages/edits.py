@@ -13,7 +13,6 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import FaultKind, Invalid, InvalidSubmission, NotEnoughCredit, NotFound
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.edit import (
@@ -39,6 +38,7 @@ from dispatcher.domain.messages.edit_rules import (
     withdraw,
 )
 from dispatcher.domain.messages.status import Place
+from dispatcher.domain.spelling import name_choices
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
 from dispatcher.service.messages import search

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import DispatchError, Fault, FaultKind, Forbidden, InvalidSubmission
 from dispatcher.domain.messages.submission import AcceptedBatch, IdempotencyKey, StoredResponse, Submission
+from dispatcher.domain.spelling import name_choices
 from dispatcher.domain.tier import Tier
 from dispatcher.service.context import Batched, Context
 from dispatcher.service.routing import routes
@@ -18,7 +18,7 @@ from dispatcher.service.submissions.validate import (
     validate_fields,
     window_faults,
 )
-from dispatcher.store.accounts import accounts
+from dispatcher.store.accounts import accounts, senders
 
 BULK_ABOVE = 200
 
@@ -143,7 +143,7 @@ async def _with_choices(ctx: Context, caller: Caller, faults: Sequence[Fault]) -
     """Return the faults; that of an unknown sender names those which the account may use."""
     if all(fault.kind is not FaultKind.UNKNOWN_SENDER or fault.advice for fault in faults):
         return list(faults)
-    known = await ctx.database.single(lambda c: accounts.senders(c, caller.account.id))
+    known = await ctx.database.single(lambda c: senders.list_all(c, caller.account.id))
     usable = [sender.name for sender in known if sender.disabled_at is None]
     return [
         replace(fault, advice=name_choices(fault.value, usable))

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dispatcher.domain.accounts.account import Account, Caller
-from dispatcher.domain.choices import name_choices
 from dispatcher.domain.errors import AlreadyExists, Fault, FaultKind, Invalid, InvalidSubmission, NotFound
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.submission import Submission
 from dispatcher.domain.messages.template import MissingVariables
 from dispatcher.domain.messages.text import is_blank
+from dispatcher.domain.spelling import name_choices
 from dispatcher.service.context import Context
 from dispatcher.service.submissions.validate import measure_text
 from dispatcher.store.submissions import templates

@@ -1,8 +1,8 @@
-"""Accounts and their senders."""
+"""Accounts, and the terms of their submissions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
@@ -38,21 +38,6 @@ _PAUSE = text("""
 UPDATE accounts SET paused_at = CASE WHEN :paused THEN coalesce(paused_at, now()) END WHERE id = :id
 """)
 _CALLBACK_SECRET = text("SELECT callback_secret FROM accounts WHERE id = :id")
-_SENDERS = text(
-    "SELECT id, name, is_default, disabled_at FROM senders WHERE account_id = :account_id ORDER BY id"
-)
-_SENDER_PAGE = text("""
-SELECT id, name, is_default, disabled_at FROM senders
-WHERE account_id = :account_id AND id > :after ORDER BY id LIMIT :limit
-""")
-_LOCK_SENDERS = text("""
-SELECT id, name, is_default, disabled_at FROM senders WHERE account_id = :account_id ORDER BY id FOR UPDATE
-""")
-_DISABLE_SENDER = text("""
-UPDATE senders SET disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, :now) END
-WHERE account_id = :account_id AND id = :id
-RETURNING id, name, is_default, disabled_at
-""")
 _TERMS = text("""
 SELECT a.critical_validity, a.standard_validity, a.bulk_validity,
        s.id AS sender_id, s.name AS sender,
@@ -78,26 +63,6 @@ LEFT JOIN LATERAL (
 ORDER BY g.ord
 """)
 # Two statements, because two rows must never be the default at the same time.
-_NO_DEFAULT_SENDER = text(
-    "UPDATE senders SET is_default = false WHERE account_id = :account_id AND is_default AND id <> :id"
-)
-_MAKE_DEFAULT_SENDER = text(
-    "UPDATE senders SET is_default = true WHERE account_id = :account_id AND id = :id"
-)
-_SENDER_NAME = text("SELECT name FROM senders WHERE id = :id")
-_INSERT_SENDER = text("""
-INSERT INTO senders (account_id, name, is_default)
-VALUES (:account_id, :name, NOT EXISTS (SELECT 1 FROM senders WHERE account_id = :account_id AND is_default))
-ON CONFLICT (account_id, name) DO NOTHING RETURNING id
-""")
-_SENDER = text("""
-SELECT id FROM senders
-WHERE account_id = :account_id AND disabled_at IS NULL
-  AND CASE WHEN CAST(:id AS bigint) IS NULL THEN name = :name ELSE id = :id END
-""")
-_DEFAULT_SENDER = text(
-    "SELECT id FROM senders WHERE account_id = :account_id AND is_default AND disabled_at IS NULL"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +97,6 @@ class AccountTerms:
     counted: int
     counted_on: date | None
     is_taken: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """A sender ID of an account; `is_default` is for submissions that name no sender."""
-
-    id: int
-    name: str
-    is_default: bool
-    disabled_at: datetime | None
 
 
 async def insert(connection: AsyncConnection, name: str, *, country: str | None, timezone: str) -> int | None:
@@ -221,62 +176,6 @@ async def terms(connection: AsyncConnection, wanted: Sequence[TermsRequest]) -> 
         )
         for row in await connection.execute(_TERMS, values)
     ]
-
-
-async def sender_name(connection: AsyncConnection, sender_id: int) -> str:
-    """Return the name of a sender that exists."""
-    return str(await connection.scalar(_SENDER_NAME, {"id": sender_id}))
-
-
-async def insert_sender(connection: AsyncConnection, account_id: int, name: str) -> int | None:
-    """Write a sender, the account's first one as its default, and return its id; None if it exists."""
-    return _number(await connection.scalar(_INSERT_SENDER, {"account_id": account_id, "name": name}))
-
-
-async def senders(connection: AsyncConnection, account_id: int) -> list[Sender]:
-    """Return all senders of an account, the oldest first."""
-    return [Sender(*row) for row in await connection.execute(_SENDERS, {"account_id": account_id})]
-
-
-async def sender_page(
-    connection: AsyncConnection, account_id: int, *, after: int, limit: int
-) -> list[Sender]:
-    """Return senders of an account, the oldest first, after the one with the id `after`."""
-    values = {"account_id": account_id, "after": after, "limit": limit}
-    return [Sender(*row) for row in await connection.execute(_SENDER_PAGE, values)]
-
-
-async def lock_senders(connection: AsyncConnection, account_id: int) -> list[Sender]:
-    """Lock all senders of an account until the transaction ends, and return them."""
-    return [Sender(*row) for row in await connection.execute(_LOCK_SENDERS, {"account_id": account_id})]
-
-
-async def disable_sender(
-    connection: AsyncConnection, account_id: int, sender_id: int, *, disabled: bool, now: datetime
-) -> Sender | None:
-    """Disable or enable a sender and return it; None means that the account has no such sender."""
-    values = {"account_id": account_id, "id": sender_id, "disabled": disabled, "now": now}
-    row = (await connection.execute(_DISABLE_SENDER, values)).one_or_none()
-    return None if row is None else Sender(*row)
-
-
-async def make_default_sender(connection: AsyncConnection, account_id: int, sender_id: int) -> None:
-    """Make one of the locked senders of an account its default."""
-    values = {"account_id": account_id, "id": sender_id}
-    await connection.execute(_NO_DEFAULT_SENDER, values)
-    await connection.execute(_MAKE_DEFAULT_SENDER, values)
-
-
-async def find_sender(
-    connection: AsyncConnection, account_id: int, sender_id: int | None, *, name: str | None = None
-) -> int | None:
-    """Return the id of a sender by its id or name, else of the default one; None if none can be used."""
-    if sender_id is None and name is None:
-        return _number(await connection.scalar(_DEFAULT_SENDER, {"account_id": account_id}))
-    if sender_id is not None and abs(sender_id) > _MAX_BIGINT:
-        return None
-    values = {"account_id": account_id, "id": sender_id, "name": name}
-    return _number(await connection.scalar(_SENDER, values))
 
 
 def account_of(row: Row[tuple[object, ...]]) -> Account:

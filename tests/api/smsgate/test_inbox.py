@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 async def _arrived(api: ApiClient, texts: Sequence[str], *, to: str = "40404") -> None:
     """Have messages come in, a day apart; the account has the sender 40404."""
     account = api.world.caller.account
-    if "40404" not in [sender.name for sender in await accounts.senders(api.world.ctx, account)]:
+    if "40404" not in [sender.name for sender in await accounts.list_senders(api.world.ctx, account)]:
         await accounts.add_sender(api.world.ctx, account, "40404")
     for text in texts:
         await ingest.keep(api.world.ctx, "sim", [Inbound(KENYAN, to, text)])

@@ -18,7 +18,9 @@ def test_concurrent_changes_leave_one_default(world: World) -> None:
         account = world.caller.account
         made = [await accounts.add_sender(world.ctx, account, name) for name in ("A", "B", "C")]
         await asyncio.gather(*(accounts.make_default_sender(world.ctx, account, i) for i in made * 3))
-        defaults = [sender.id for sender in await accounts.senders(world.ctx, account) if sender.is_default]
+        defaults = [
+            sender.id for sender in await accounts.list_senders(world.ctx, account) if sender.is_default
+        ]
         assert len(defaults) == 1
         assert defaults[0] in made
 
@@ -34,7 +36,7 @@ def test_a_disabled_sender_cannot_become_the_default_and_the_old_one_stays(world
             await accounts.make_default_sender(world.ctx, account, news)
         with pytest.raises(NotFound):
             await accounts.make_default_sender(world.ctx, account, 99)
-        senders = {s.id: s.is_default for s in await accounts.senders(world.ctx, account)}
+        senders = {s.id: s.is_default for s in await accounts.list_senders(world.ctx, account)}
         assert senders == {world.sender_id: True, news: False}
 
     world.run(story)

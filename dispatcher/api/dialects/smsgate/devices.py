@@ -26,7 +26,7 @@ _SLOTS = 3
 async def show_all(request: Request) -> Response:
     """Always the same device: created with the account's first credential, last seen now."""
     ctx, caller = context_of(request), await authorize(request, "devices:list")
-    senders = await accounts.senders(ctx, caller.account)
+    senders = await accounts.list_senders(ctx, caller.account)
     created = write_time(await _created_at(ctx, caller))
     device = {
         "id": device_id(caller.account.id),

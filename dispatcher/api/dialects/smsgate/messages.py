@@ -37,7 +37,9 @@ async def send(request: Request) -> Response:
     read_integer(request.query_params, "deviceActiveWithin", 0)  # our one device is always active
     form = Form(await read_object(request))
     slots = (
-        [sender.id for sender in await accounts.senders(ctx, caller.account)] if form.has("simNumber") else []
+        [sender.id for sender in await accounts.list_senders(ctx, caller.account)]
+        if form.has("simNumber")
+        else []
     )
     submission = submissions.read_submission(
         form,

@@ -17,7 +17,7 @@ from dispatcher.domain.errors import Invalid
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.store.accounts.accounts import Sender
+from dispatcher.store.accounts.senders import Sender
 
 
 def register(app: typer.Typer) -> None:
@@ -138,7 +138,7 @@ def show(
 
     async def work(ctx: Context, account: Account) -> tuple[Account, list[Sender], str | None]:
         callback_secret = await accounts.callback_secret(ctx, account) if secret else None
-        return account, await accounts.senders(ctx, account), callback_secret
+        return account, await accounts.list_senders(ctx, account), callback_secret
 
     account, senders, callback_secret = run_with_account(data, name, work)
     _print(account, as_json, senders=senders, secret=callback_secret)

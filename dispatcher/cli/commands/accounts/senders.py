@@ -35,7 +35,7 @@ def add_sender(
 
 def list_senders(name: AccountName, as_json: AsJson = False, data: Data = None) -> None:
     """List an account's senders."""
-    found = run_with_account(data, name, accounts.senders)
+    found = run_with_account(data, name, accounts.list_senders)
     if as_json:
         print_json([asdict(sender) for sender in found])
     else:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,33 +32,10 @@ from dispatcher.settings import Settings
 from tests.world import NUMBER, World
 from tests.written_numbers import WRITTEN
 
-PROVIDERS = '[{"name": "net", "plugin": "http", "options": {"url": "http://127.0.0.1:1"}}]'
-DOCUMENT = Path(__file__).parent.parent / "docs" / "producer.md"
+pytestmark = pytest.mark.usefixtures("shop")
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "producer.md"
 EXAMPLES = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
-
-
-@pytest.fixture(autouse=True)
-def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", settings.database_url.get_secret_value())
-    monkeypatch.setenv("REDIS_URL", settings.redis_url.get_secret_value())
-    monkeypatch.setenv("DISPATCHER_PROVIDERS", PROVIDERS)
-
-
-@pytest.fixture(autouse=True)
-def shop(world: World) -> World:
-    """Create an account `shop` with 10,000 credits and the sender SHOP."""
-
-    async def nothing() -> None:
-        pass
-
-    world.run(nothing)
-    return world
-
-
-@pytest.fixture
-def sms() -> Iterator[Dispatcher]:
-    with Dispatcher.from_env(account="shop") as made:
-        yield made
 
 
 def run_script(script: str) -> "subprocess.CompletedProcess[str]":
