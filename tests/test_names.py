@@ -14,6 +14,7 @@ SHARED = {
 
 MOST_SHARED = 15
 MOST_FILES = 15
+MOST_LINES = 300
 
 
 def _classes() -> dict[str, list[str]]:
@@ -50,3 +51,13 @@ def test_no_module_is_named_for_nothing() -> None:
     empty_words = {"utils", "common", "helpers", "models", "misc"}
     modules = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
     assert [str(path) for path in modules if path.stem in empty_words] == []
+
+
+def test_no_module_is_longer_than_one_reads_at_once() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if (lines := path.read_text(encoding="utf-8").count("\n")) > MOST_LINES
+    }
+    assert long == {}

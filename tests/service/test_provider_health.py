@@ -152,6 +152,23 @@ def test_a_process_that_learns_late_of_a_resumed_provider_releases_what_it_held_
     world.run(story)
 
 
+def test_closing_lets_the_release_of_waiting_messages_end(world: World) -> None:
+    async def story() -> None:
+        await providers.set_override(world.ctx, "sim", Override.PAUSED, by="ann")
+        [message] = (await world.submit()).messages
+        await world.deliver()
+        await world.ctx.database.single(
+            lambda c: overrides.insert(c, "sim", Override.NONE, reason="", by="bob")
+        )
+        health = _another(world)
+        await health.reload_overrides()
+        await health.refresh()
+        await health.close()
+        assert (await world.row(message.id)).waits_for is None
+
+    world.run(story)
+
+
 def test_messages_that_wait_for_another_provider_stay_held(world: World) -> None:
     async def story() -> None:
         await providers.set_override(world.ctx, "sim", Override.PAUSED, by="ann")

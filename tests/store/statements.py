@@ -32,7 +32,7 @@ from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.messages.window import Window
 from dispatcher.domain.tier import Tier
 from dispatcher.store.accounts import hours
-from dispatcher.store.campaigns import run_messages, runs
+from dispatcher.store.campaigns import pauses, run_messages
 from dispatcher.store.clock import release, sweeps
 from dispatcher.store.delivery import claims, outcomes
 from dispatcher.store.messages import edits
@@ -298,7 +298,7 @@ STATEMENTS: Mapping[str, Statement] = {
     "reschedule the end": partial(_reschedule, change=Reschedule(not_after=NOW + 2 * HOUR)),
     "reschedule unlocked": _reschedule_unlocked,
     "change the text": _change_text,
-    "pause a campaign": lambda c, stored: runs.pause(c, stored.campaign_id, now=NOW),
+    "pause a campaign": lambda c, stored: pauses.begin(c, stored.campaign_id, now=NOW),
     "shift a run": lambda c, stored: run_messages.shift_windows(
         c, stored.run_id, after=0, by=2 * HOUR, now=NOW, limit=LIMIT
     ),

@@ -18,7 +18,7 @@ from dispatcher.service.campaigns.plan import validate_plan
 from dispatcher.service.campaigns.progress import CampaignReport, report
 from dispatcher.service.context import Context
 from dispatcher.store.accounts import ledger
-from dispatcher.store.campaigns import campaigns, names, run_messages, runs
+from dispatcher.store.campaigns import campaigns, names, pauses, run_messages, runs
 from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.runs import Run
 from dispatcher.store.messages import edits
@@ -153,7 +153,7 @@ async def pause_locked(
 ) -> None:
     """Pause a locked, active campaign; waits until an expansion in progress has ended its chunk."""
     await runs.lock_open(connection, campaign.id)
-    await runs.pause(connection, campaign.id, now=now)
+    await pauses.begin(connection, campaign.id, now=now)
     await campaigns.set_state(
         connection,
         campaign.id,
@@ -184,7 +184,7 @@ async def resume(ctx: Context, account: Account, public_id: str) -> CampaignRow:
                 f"the windows of campaign {campaign.terms.name!r} are still being moved after its last pause;"
                 " try again in a moment"
             )
-        await runs.add_pause(connection, campaign.id, since=campaign.paused_at, until=now)
+        await pauses.add(connection, campaign.id, since=campaign.paused_at, until=now)
         due = campaign.next_due
         if due is not None and isinstance(campaign.terms.schedule, RunOnce):
             due = max(due, now)
@@ -206,7 +206,7 @@ async def cancel(ctx: Context, account: Account, public_id: str) -> CancelResult
     async def work(connection: AsyncConnection, campaign: CampaignRow) -> tuple[CampaignRow, list[Run], int]:
         _require_transition(campaign, campaign.state, CampaignState.CANCELLED)
         open_runs = await runs.lock_open(connection, campaign.id)
-        await runs.pause(connection, campaign.id, now=ctx.now())
+        await pauses.begin(connection, campaign.id, now=ctx.now())
         await campaigns.set_state(connection, campaign.id, CampaignState.CANCELLED, next_due=None)
         before, _ = await _count_ended(connection, open_runs)
         return await campaigns.by_id(connection, campaign.id), open_runs, before

@@ -51,6 +51,8 @@ CHUNK = 1000
 HORIZON = timedelta(minutes=5)
 """How long before its release a recipient becomes a message."""
 
+_NOT_IN_LANE = (Place.HELD, Place.READY)
+
 log = structlog.get_logger()
 
 
@@ -223,10 +225,10 @@ def _text(
 def _segments(ctx: Context, text: str) -> int | tuple[Status, str]:
     if is_blank(text):
         return Status.NO_TEXT, "its text is empty"
-    text, segments, faults = measure_text(ctx, text)
-    return (
-        (Status.INVALID_TEXT, f"its text {faults[0].kind.value}: {faults[0].value}") if faults else segments
-    )
+    _, segments, faults = measure_text(ctx, text)
+    if faults:
+        return Status.INVALID_TEXT, f"its text {faults[0].kind.value}: {faults[0].advised_value}"
+    return segments
 
 
 def _affordable(messages: Sequence[NewMessage], max_cost: int | None, spent: int) -> int:
@@ -296,6 +298,3 @@ def _publish(ctx: Context, made: ExpandedChunk) -> None:
     waits = [m.own.window.not_before for _, m in made.messages if m.place in _NOT_IN_LANE and m.own]
     if waits:
         ctx.lanes.wake(min(waits))
-
-
-_NOT_IN_LANE = (Place.HELD, Place.READY)

@@ -21,7 +21,7 @@ from dispatcher.service.campaigns.plan import new_batch, timetable
 from dispatcher.service.campaigns.text import change_late
 from dispatcher.service.context import Context
 from dispatcher.service.lane_depth import max_depth
-from dispatcher.store.campaigns import audiences, campaigns, run_messages, runs
+from dispatcher.store.campaigns import audiences, campaigns, pauses, run_messages, runs
 from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.runs import OpenRun
 from dispatcher.store.submissions import new_messages
@@ -120,10 +120,10 @@ async def _shift(ctx: Context, run_id: int) -> int:
             connection, run_id, after=run.shifted, by=run.shift, now=now, limit=_BATCH
         )
         is_over = count < _BATCH
-        await runs.record_shift(connection, run_id, left=None if is_over else run.shift, last=last)
+        await pauses.record_shift(connection, run_id, left=None if is_over else run.shift, last=last)
         campaign = await campaigns.by_id(connection, run.campaign_id)
         if is_over and campaign.state is CampaignState.ACTIVE:
-            await runs.resume(connection, run_id)
+            await pauses.end(connection, run_id)
         return count
 
     count = await ctx.database.transact(work)

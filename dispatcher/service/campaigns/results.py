@@ -1,8 +1,9 @@
 """The results of a campaign as a CSV file: what became of each recipient, in each run."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dispatcher.domain.campaigns.campaign import RunState
@@ -13,6 +14,8 @@ from dispatcher.store.campaigns import audiences, results
 from dispatcher.store.campaigns.audiences import Audience
 from dispatcher.store.campaigns.campaigns import CampaignRow
 from dispatcher.store.campaigns.results import MessageResult, RunSnapshot, UnsentRecipient
+
+T = TypeVar("T")
 
 COLUMNS = (
     *("run", "number", "as_written", "status", "code", "reason", "at", "segments", "credits"),
@@ -40,10 +43,12 @@ async def result_file(ctx: Context, campaign: CampaignRow) -> AsyncIterator[str]
     yield lines.header()
     async for run in _runs(ctx, campaign):
         if run.batch_id is not None:
-            async for message in _messages(ctx, run, audience.id):
+            page = partial(results.messages, run=run, audience_id=audience.id)
+            async for message in _all(ctx, page, position=lambda one: one.id):
                 yield lines.of_message(run, message)
         if not run.is_complete:
-            async for recipient in _unsent(ctx, run, audience.id):
+            unsent = partial(results.recipients_without_message, run=run, audience_id=audience.id)
+            async for recipient in _all(ctx, unsent, position=lambda one: one.position):
                 yield lines.of_recipient(run, recipient)
 
 
@@ -111,19 +116,12 @@ async def _runs(ctx: Context, campaign: CampaignRow) -> AsyncIterator[RunSnapsho
         after = found[-1].due_at
 
 
-async def _messages(ctx: Context, run: RunSnapshot, audience_id: int) -> AsyncIterator[MessageResult]:
+async def _all(
+    ctx: Context, page: Callable[..., Awaitable[list[T]]], *, position: Callable[[T], int]
+) -> AsyncIterator[T]:
+    """Yield what is on all pages; `page` takes the position after which it begins."""
     after = 0
-    page = partial(results.messages, run=run, audience_id=audience_id, limit=_PAGE)
-    while found := await ctx.database.single(partial(page, after=after)):
-        async for message in yielding(found):
-            yield message
-        after = found[-1].id
-
-
-async def _unsent(ctx: Context, run: RunSnapshot, audience_id: int) -> AsyncIterator[UnsentRecipient]:
-    after = 0
-    page = partial(results.recipients_without_message, run=run, audience_id=audience_id, limit=_PAGE)
-    while found := await ctx.database.single(partial(page, after=after)):
-        async for recipient in yielding(found):
-            yield recipient
-        after = found[-1].position
+    while found := await ctx.database.single(partial(page, after=after, limit=_PAGE)):
+        async for one in yielding(found):
+            yield one
+        after = position(found[-1])

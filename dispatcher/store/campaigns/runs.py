@@ -11,10 +11,8 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.campaigns.campaign import CampaignState, RunState
-from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.store.parts_taken import MAY_BE_OUT
-from dispatcher.store.waits import begin, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,9 @@ class RunProgress:
     charged: int
 
 
-_OPEN = "r.state IN ('expanding', 'sending')"
+OPEN = "r.state IN ('expanding', 'sending')"
+"""The condition that a run, called r, is not over."""
+
 _COLUMNS = """
 r.id, r.campaign_id, r.due_at, r.starts_at, r.pauses, r.state, r.reason, r.position, r.zone_ranks,
 r.zone_positions, r.total, r.messages, r.left_out, r.charged, r.shift, r.shifted, r.created_at,
@@ -103,15 +103,15 @@ _LIST_OPEN = text(f"""
 SELECT r.id, r.campaign_id, r.state, c.state AS campaign, a.paused_at IS NOT NULL AS account_paused, c.tier,
        r.shift IS NOT NULL AS is_shifting, r.late_messages <> '{{}}' AS has_late_messages, c.account_id
 FROM runs r JOIN campaigns c ON c.id = r.campaign_id JOIN accounts a ON a.id = c.account_id
-WHERE {_OPEN} ORDER BY r.id
+WHERE {OPEN} ORDER BY r.id
 """)
 _LOCK = text(f"""
 SELECT {_COLUMNS} FROM runs r JOIN batches b ON b.run_id = r.id
-WHERE r.id = :id AND {_OPEN} FOR UPDATE OF r SKIP LOCKED
+WHERE r.id = :id AND {OPEN} FOR UPDATE OF r SKIP LOCKED
 """)
 _LOCK_OPEN = text(f"""
 SELECT {_COLUMNS} FROM runs r JOIN batches b ON b.run_id = r.id
-WHERE r.campaign_id = :campaign_id AND {_OPEN} ORDER BY r.id FOR UPDATE OF r
+WHERE r.campaign_id = :campaign_id AND {OPEN} ORDER BY r.id FOR UPDATE OF r
 """)
 _ADVANCE = text("""
 UPDATE runs r
@@ -124,29 +124,6 @@ _MARK_EXPANDED = text("""
 UPDATE runs SET state = 'sending', reason = :reason, expanded_at = :now WHERE id = :id AND state = 'expanding'
 """)
 _SET_REASON = text("UPDATE runs SET reason = :reason WHERE id = :id")
-_PAUSE = text(f"""
-UPDATE batches b SET paused = true FROM runs r
-WHERE r.id = b.run_id AND r.campaign_id = :campaign_id AND {_OPEN}
-""")
-# A worker can no longer claim a message that it has read: the message has left its lane.
-_RETURN_TO_READY = text(f"""
-UPDATE messages m SET place = 'ready', wake_at = NULL, {begin(kind_of(WaitKind.ROOM))}
-FROM (
-    SELECT m.id FROM messages m
-    WHERE m.place = 'lane'
-      AND m.flow IN (SELECT r.id FROM runs r WHERE r.campaign_id = :campaign_id AND {_OPEN})
-    ORDER BY m.id FOR UPDATE SKIP LOCKED
-) p
-WHERE m.id = p.id
-""")
-_RESUME = text("UPDATE batches SET paused = false WHERE run_id = :id")
-_ADD_PAUSE = text(f"""
-UPDATE runs r
-SET pauses = r.pauses || ARRAY[CAST(:since AS timestamptz), CAST(:until AS timestamptz)], shifted = 0,
-    shift = greatest(CAST(:until AS timestamptz) - greatest(:since, r.starts_at), interval '0')
-WHERE r.campaign_id = :campaign_id AND {_OPEN}
-""")
-_RECORD_SHIFT = text("UPDATE runs SET shift = CAST(:shift AS interval), shifted = :shifted WHERE id = :id")
 _HAS_OPEN = "EXISTS (SELECT 1 FROM messages m WHERE m.flow = r.id AND m.flow <> 0 AND m.place IS NOT NULL)"
 _FINISH = text(f"""
 UPDATE runs r
@@ -260,31 +237,6 @@ async def mark_expanded(connection: AsyncConnection, run_id: int, *, now: dateti
 async def set_reason(connection: AsyncConnection, run_id: int, reason: str) -> None:
     """Write the reason why a run does not continue."""
     await connection.execute(_SET_REASON, {"id": run_id, "reason": reason})
-
-
-async def pause(connection: AsyncConnection, campaign_id: int, *, now: datetime) -> None:
-    """Pause the open runs of a campaign, and move their messages from lanes back to `ready`."""
-    await connection.execute(_PAUSE, {"campaign_id": campaign_id})
-    await connection.execute(_RETURN_TO_READY, {"campaign_id": campaign_id, "now": now})
-
-
-async def add_pause(
-    connection: AsyncConnection, campaign_id: int, *, since: datetime, until: datetime
-) -> None:
-    """Add a pause to the open runs of a campaign, and set by how much their windows must be shifted."""
-    await connection.execute(_ADD_PAUSE, {"campaign_id": campaign_id, "since": since, "until": until})
-
-
-async def record_shift(
-    connection: AsyncConnection, run_id: int, *, left: timedelta | None, last: int
-) -> None:
-    """Write up to which message of a locked run windows were shifted; `left` None means that all were."""
-    await connection.execute(_RECORD_SHIFT, {"id": run_id, "shift": left, "shifted": last})
-
-
-async def resume(connection: AsyncConnection, run_id: int) -> None:
-    """End the pause of the batch of a run: its messages are sent again."""
-    await connection.execute(_RESUME, {"id": run_id})
 
 
 async def finish(connection: AsyncConnection, run_ids: Sequence[int], *, now: datetime) -> list[int]:
