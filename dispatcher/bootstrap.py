@@ -18,7 +18,16 @@ from dispatcher.domain.callbacks.callback import Poster
 from dispatcher.domain.delivery.provider import Polls, ProviderFactory
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.lanes.breaker import Breakers
-from dispatcher.lanes.celery_app import CLOCK, DELIVER, DELIVER_ANY, PROBE, QUEUES, SYSTEM, make_celery
+from dispatcher.lanes.celery_app import (
+    CLOCK,
+    DELIVER,
+    DELIVER_ANY,
+    POSTED_AT,
+    PROBE,
+    QUEUES,
+    SYSTEM,
+    make_celery,
+)
 from dispatcher.lanes.connect import open_async_redis, open_redis
 from dispatcher.lanes.failures import FailureLog
 from dispatcher.lanes.heartbeats import Heartbeats
@@ -39,6 +48,7 @@ from dispatcher.service.database import Database
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import routes
 from dispatcher.service.time import INTERVAL, PostgresTime
+from dispatcher.service.unpublished import UnpublishedMessages
 from dispatcher.settings import ProviderSettings, Settings
 from dispatcher.store.engine import is_unavailable, open_engine
 from dispatcher.store.migrate import newest_revision, upgrade
@@ -47,6 +57,7 @@ __all__ = [
     "CLOCK",
     "DELIVER",
     "DELIVER_ANY",
+    "POSTED_AT",
     "PROBE",
     "QUEUES",
     "SYSTEM",
@@ -94,13 +105,20 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
             stack.push_async_callback(configured.provider.close)
         failures = FailureLog(redis, process=name)
         background = BackgroundTasks(failures)
-        publisher = Publisher(celery_app(settings), wake_redis, on_failure=failures.note)
+        time = PostgresTime(database)
+        unpublished = UnpublishedMessages(database, time)
+        publisher = Publisher(
+            celery_app(settings),
+            wake_redis,
+            on_failure=failures.note,
+            on_unpublished=unpublished.add,
+            now=time.now,
+        )
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
         configs = [configured.config for configured in providers.values()]
         provider_health = ProviderHealth(configs, database, Breakers(redis), wake=publisher.wake)
         stack.push_async_callback(provider_health.close)
-        time = PostgresTime(database)
         ctx = Context(
             settings=settings,
             database=database,
@@ -122,6 +140,7 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         background.start("time", partial(_follow_time, time, known=known))
         background.start("routes", partial(_follow_routes, ctx))
         background.start("failures", partial(_write_failures, failures))
+        background.start("unpublished", partial(unpublished.run, publisher.wake))
         yield ctx
 
 

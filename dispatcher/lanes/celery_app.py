@@ -20,14 +20,18 @@ DELIVER_ANY = "deliver"
 
 PROBE = "probe"
 
-# Without the time-outs, a worker with a half-open connection would never receive a task again.
+POSTED_AT = "posted_at"
+"""The header of a lane task with the time of Postgres, in seconds, at which it was published."""
+
+# A worker with a half-open connection reconnects after 1 s (BRPOP) + 2 * health_check_interval; a publisher
+# after socket_timeout. What was sent twice because an answer was late does no harm: claims are idempotent.
 # A redelivery after visibility_timeout would only make copies: the clock recovers lost messages.
 _TRANSPORT = {
     "visibility_timeout": 3600,
-    "socket_timeout": 10,
-    "socket_connect_timeout": 5,
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
     "socket_keepalive": True,
-    "health_check_interval": 10,
+    "health_check_interval": 1,
     # Without Redis a publisher gives up at once (kombu's default is 6 s) and leaves its ids to the clock.
     "max_retries": 1,
     "interval_start": 0,

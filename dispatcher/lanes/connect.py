@@ -6,8 +6,8 @@ import redis
 import redis.asyncio
 
 _OPTIONS: dict[str, Any] = {
-    "socket_timeout": 5,
-    "socket_connect_timeout": 2,
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
     "socket_keepalive": True,
     "health_check_interval": 10,
 }

@@ -1,8 +1,8 @@
 """
 Puts ids into lanes and wakes the clock: blocking code, in its own thread.
 
-No caller waits for it, and nothing is retried: the clock finds an id that was
-not published, at the `wake_at` of its row.
+No caller waits for it. What fails is tried once more, on another connection;
+then its ids are reported, and the caller of `on_unpublished` makes them ready.
 """
 
 import os
@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from celery import Celery
@@ -20,8 +21,8 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from dispatcher.domain.tier import TIER_LIMITS, Tier
-from dispatcher.lanes.celery_app import DELIVER
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.celery_app import DELIVER, POSTED_AT
 from dispatcher.lanes.wake import CHANNEL, LONGEST_SLEEP
 
 log = structlog.get_logger()
@@ -33,6 +34,8 @@ _TASK_SIZE = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
 _FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be slightly wrong
 _EXPECTED_ERRORS = (OperationalError, RedisError, OSError)
 _FORK_WAIT = 1.0
+_PROBE_PAUSE = 0.5
+_PROBE_KEY = "sms:publisher"
 
 _Item = tuple[Tier, Sequence[int]] | datetime | None
 """Ids for a lane, a time to wake the clock at, or None to end the thread."""
@@ -42,9 +45,11 @@ class Publisher:
     """
     Publishes in one thread, which is started again if it has died, at the next item.
 
-    `dropped` counts ids that were left to the clock. `on_failure` gets each
-    unexpected error. After a fork the child begins with an empty queue: the
-    parent publishes the items of its own.
+    `dropped` counts ids that were not published; `on_unpublished` gets them, in
+    any thread. `on_failure` gets each unexpected error. `reachable` is false
+    from a failure until Redis takes a write again. `now` is the time of
+    Postgres. After a fork the child begins with an empty queue: the parent
+    publishes the items of its own.
     """
 
     def __init__(
@@ -54,12 +59,17 @@ class Publisher:
         *,
         capacity: int = 10_000,
         on_failure: Callable[[str, BaseException], None] = lambda _task, _error: None,
+        on_unpublished: Callable[[Sequence[int]], None] = lambda _ids: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._celery = celery
         self._redis = redis
         self._capacity = capacity
         self._on_failure = on_failure
+        self._on_unpublished = on_unpublished
+        self._now = now
         self._is_running = False
+        self.reachable = True
         self._set_up()
         self.published = 0
         self.dropped = 0
@@ -75,7 +85,7 @@ class Publisher:
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
         """Put these ids into their lane soon. Never blocks and never raises."""
         if ids and not self._put((tier, ids)):
-            self.dropped += len(ids)
+            self._drop(ids)
 
     def wake(self, at: datetime) -> None:
         """
@@ -92,6 +102,10 @@ class Publisher:
         with suppress(queue.Full):
             self._queue.put_nowait(None)
         self._thread.join(timeout.total_seconds())
+
+    def _drop(self, ids: Sequence[int]) -> None:
+        self.dropped += len(ids)
+        self._on_unpublished(ids)
 
     def _set_up(self) -> None:
         self._queue: queue.Queue[_Item] = queue.Queue(self._capacity)
@@ -141,6 +155,8 @@ class Publisher:
         while running:
             wakes: list[datetime] = []
             waiting = [ready_at[tier] for tier in Tier if ids[tier]]
+            if not self.reachable:
+                waiting.append(time.monotonic() + _PROBE_PAUSE)
             running = _take_items(items, ids, wakes, until=min(waiting) if waiting else None)
             if items is not self._queue:  # gevent copied the parent's thread into this child
                 return
@@ -152,27 +168,47 @@ class Publisher:
                         ready_at[tier] = time.monotonic() + _LANE_PAUSE[tier]
                 if wakes:
                     self._wake(min(wakes))
+                if not self.reachable and running:
+                    self._probe()
 
     def _send(self, tier: Tier, ids: Sequence[int]) -> None:
         size = _TASK_SIZE[tier]
         for start in range(0, len(ids), size):
             chunk = ids[start : start + size]
             try:
-                # The clock requeues the ids of a task that is older than the requeue time.
-                self._celery.send_task(
-                    DELIVER[tier],
-                    args=[list(chunk)],
-                    queue=tier.value,
-                    expires=2 * TIER_LIMITS[tier].requeue.total_seconds(),
-                    retry=False,
-                )
+                self._send_task(tier, chunk)
                 self.published += len(chunk)
             except Exception as error:
-                left = len(ids) - start
-                self.dropped += left
-                log.warning("lane_not_reached", tier=tier.value, ids=left, error=_line(error))
+                left = ids[start:]
+                self.reachable = False
+                log.warning("lane_not_reached", tier=tier.value, ids=len(left), error=_line(error))
                 self._report_unexpected(error)
+                self._drop(left)
                 return
+
+    def _send_task(self, tier: Tier, chunk: Sequence[int]) -> None:
+        """Send a task, a second time if the connection was lost: the next one may be a new one."""
+        # No `expires`: it is compared with the worker's wall clock. The worker compares times of Postgres.
+        headers = {POSTED_AT: self._now().timestamp()}
+        send = partial(
+            self._celery.send_task,
+            DELIVER[tier], args=[list(chunk)], queue=tier.value, headers=headers, retry=False,
+        )  # fmt: skip
+        try:
+            send()
+        except _EXPECTED_ERRORS:
+            if not self.reachable:
+                raise
+            send()
+
+    def _probe(self) -> None:
+        """Find out whether Redis takes writes again; then the clock fills the lanes at once."""
+        try:
+            self._redis.set(_PROBE_KEY, b"", ex=60)
+            self.reachable = True
+            self._wake(self._now())
+        except _EXPECTED_ERRORS:
+            return
 
     def _wake(self, at: datetime) -> None:
         try:
