@@ -102,7 +102,9 @@ async def open_context(
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
         configs = [configured.config for configured in providers.values()]
-        provider_health = ProviderHealth(configs, database, Breakers(redis), wake=publisher.wake)
+        provider_health = ProviderHealth(
+            configs, database, Breakers(redis), wake=publisher.wake, on_failure=failures.note
+        )
         stack.push_async_callback(provider_health.close)
         time = PostgresTime(database)
         ctx = Context(
