@@ -14,6 +14,7 @@ from dispatcher.domain.routing.breaker import WINDOW, CallCounts
 from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.service.context import ConfiguredProvider, Context
+from dispatcher.service.routing import drains
 from dispatcher.store.routing import overrides
 
 _HISTORY = 50
@@ -86,18 +87,21 @@ async def one(ctx: Context, name: str) -> ProviderReport:
 
 
 async def set_override(
-    ctx: Context, name: str, wanted: Override, *, reason: str = "", by: str
+    ctx: Context, name: str, wanted: Override, *, reason: str = "", by: str, confirmed: bool = False
 ) -> ProviderReport:
     """
     Override the state of a provider, in all processes within about a second, and report on it.
 
     NONE removes the override. NONE and PINNED make messages that wait for the
-    provider due, here and again in each process that learns of it. Raises
-    NotFound, Invalid for a long reason, and Unavailable.
+    provider due, here and again in each process that learns of it. DRAINED
+    of a provider that is the last way of any message must be `confirmed`.
+    Raises NotFound, Invalid for a long reason, NotConfirmed, and Unavailable.
     """
     _find(ctx, name)
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
         raise Invalid(f"a reason has up to {_LONGEST_REASON} printable characters, not {len(reason)}")
+    if wanted is Override.DRAINED:
+        await drains.require_confirmation(ctx, name, confirmed=confirmed)
     await ctx.database.single(lambda c: overrides.insert(c, name, wanted, reason=reason, by=by))
     await ctx.provider_health.reload_overrides()
     if wanted in {Override.NONE, Override.PINNED}:

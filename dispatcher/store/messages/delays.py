@@ -28,6 +28,25 @@ class ProviderWait:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class OpenMessages:
+    """
+    Accepted messages that are not with a provider, and are routed alike.
+
+    `number` is the beginning that the table of routes compares.
+    `only_provider` is the one that has some parts of the text.
+    """
+
+    country: str
+    number: str
+    tier: Tier
+    sender: str
+    account: str
+    is_test: bool
+    only_provider: str | None
+    count: int
+
+
 _PROVIDER_WAITS = text(f"""
 SELECT waits_for, count(*) AS n, min(wait_since) AS since FROM (
     SELECT waits_for, wait_since FROM messages
@@ -77,6 +96,22 @@ SELECT least(
 """)
 
 
+_OPEN = text("""
+SELECT o.country, o.start, o.tier, coalesce(s.name, '') AS sender, a.name AS account, o.is_test,
+       o.only_provider, o.n
+FROM (
+    SELECT country, start, tier, sender_id, account_id, is_test, only_provider, count(*) AS n FROM (
+        SELECT country, left(number, :reach) AS start, tier, sender_id, account_id, is_test,
+               CASE WHEN parts_taken IS NOT NULL THEN provider END AS only_provider
+        FROM messages WHERE place IN ('held', 'ready', 'lane') LIMIT :limit
+    ) AS sample
+    GROUP BY country, start, tier, sender_id, account_id, is_test, only_provider
+) AS o
+JOIN accounts a ON a.id = o.account_id
+LEFT JOIN senders s ON s.id = o.sender_id
+""")
+
+
 async def provider_waits(connection: AsyncConnection, *, limit: int) -> Sequence[ProviderWait]:
     """Return which providers messages wait for, and how many; at most `limit` messages are counted."""
     rows = await connection.execute(_PROVIDER_WAITS, {"limit": limit})
@@ -92,3 +127,21 @@ async def oldest_due(connection: AsyncConnection, tier: Tier, *, now: datetime) 
     values = {"tier": tier.value, "now": now, "flows": _MOST_FLOWS, "in_lane": _MOST_IN_LANE}
     due = await connection.scalar(_OLDEST_DUE, values)
     return due if isinstance(due, datetime) else None
+
+
+async def open_messages(connection: AsyncConnection, *, reach: int, limit: int) -> Sequence[OpenMessages]:
+    """Return the messages that are not with a provider, in groups that are routed alike; at most `limit`."""
+    rows = await connection.execute(_OPEN, {"reach": reach, "limit": limit})
+    return [
+        OpenMessages(
+            country=row.country,
+            number=row.start,
+            tier=Tier(row.tier),
+            sender=row.sender,
+            account=row.account,
+            is_test=row.is_test,
+            only_provider=row.only_provider,
+            count=row.n,
+        )
+        for row in rows
+    ]

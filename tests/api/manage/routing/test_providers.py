@@ -25,8 +25,22 @@ def test_a_paused_provider_is_shown_with_who_paused_it_and_why(world: World) -> 
 )
 def test_each_action_sets_its_override(world: World, verb: str, order: str) -> None:
     async def story(api: ManagementClient) -> None:
-        assert (await api.post(f"/providers/sim/{verb}"))["order"] == order
+        assert (await api.post(f"/providers/sim/{verb}", {"confirm": True}))["order"] == order
         assert world.ctx.provider_states["sim"].override == order
+
+    run_with_api(world, story)
+
+
+def test_a_drain_of_a_last_way_is_409_until_it_is_confirmed(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        detail = await api.refused("POST", "/providers/sim/drain", 409, json={"reason": "bills"})
+        assert (
+            "sim is the last way of some messages: new messages to all countries are refused with 28"
+            in detail
+        )
+        assert '"confirm": true' in detail
+        assert await world.all("SELECT 1 FROM provider_orders") == []
+        assert (await api.post("/providers/sim/drain", {"confirm": True}))["order"] == "drained"
 
     run_with_api(world, story)
 

@@ -66,6 +66,15 @@ def test_the_story_lists_each_override_the_newest_first(two: Run) -> None:
     assert "resumed" in story
 
 
+def test_a_drain_of_a_last_way_is_refused_with_the_line_to_type(two: Run) -> None:
+    assert two("provider", "drain", "acme").code == 0
+    ended = two("provider", "drain", "backup", "--reason", "contract ends")
+    refused(ended, 1, "backup is the last way of some messages: new messages to all countries are refused")
+    assert ended.err.endswith(" provider drain backup --reason 'contract ends' --yes\n")
+    assert two("provider", "list", "--json").json[1]["order"] == "none"
+    assert two("provider", "drain", "backup", "--yes").out.startswith("provider backup is drained")
+
+
 def test_an_unknown_provider_is_refused_with_the_known_ones(two: Run) -> None:
     refused(two("provider", "pause", "acne"), 1, "there is no provider 'acne' in DISPATCHER_PROVIDERS")
     refused(two("provider", "test", "acne", "+254712345678"), 1, "there are: acme, backup")
