@@ -312,6 +312,15 @@ def test_a_guardian_that_hangs_does_not_delay_the_stop(tmp_path: Path) -> None:
         assert is_gone(guardian)
 
 
+def test_servers_that_hang_are_killed_at_their_deadlines(tmp_path: Path) -> None:
+    with up(tmp_path, "servers") as stack:
+        for pid in stack.pids.values():
+            os.kill(pid, signal.SIGSTOP)
+        stack.process.send_signal(signal.SIGTERM)
+        assert stack.process.wait(timeout=10) == 0
+        assert all(is_gone(pid) for pid in stack.pids.values())
+
+
 def _is_guardian(entry: Path, data_dir: Path) -> bool:
     try:
         words = (entry / "cmdline").read_bytes().split(b"\0")
