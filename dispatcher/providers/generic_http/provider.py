@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
+from dispatcher.providers.answer_check import AnswerCheck
 from dispatcher.providers.contract import (
     BadReceipt,
     Gate,
@@ -41,6 +42,7 @@ class HttpProvider:
         self._options = read_options(config.name, config.options)
         self._call_timeout = config.call_timeout
         self._clock = clock
+        self._answers = AnswerCheck()
         self._client = open_client(
             max_connections=config.max_connections,
             connect_timeout=min(self._options.connect_timeout, config.call_timeout),
@@ -84,7 +86,7 @@ class HttpProvider:
         match response:
             case Unsent() | Unknown():
                 return response
-        return outcomes.outcome_of(response, self._options)
+        return self._answers.checked(response, [message], [outcomes.outcome_of(response, self._options)])[0]
 
     async def _send_all(
         self, batch: BatchFormat, messages: Sequence[Outgoing], gate: Gate
@@ -94,4 +96,5 @@ class HttpProvider:
         match response:
             case Unsent() | Unknown():
                 return [response] * len(messages)
-        return outcomes.outcomes_of(response, self._options, batch, messages)
+        found = outcomes.outcomes_of(response, self._options, batch, messages)
+        return self._answers.checked(response, messages, found)
