@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import httpx
+import structlog
 
 from dispatcher.providers.answer_check import AnswerCheck
 from dispatcher.providers.contract import (
@@ -22,7 +23,10 @@ from dispatcher.providers.generic_http import outcomes, receipt
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import read_options
 from dispatcher.providers.generic_http.request import RequestTemplate
+from dispatcher.providers.generic_http.signature import NoSignature
 from dispatcher.providers.http_client.client import call, open_client
+
+log = structlog.get_logger()
 
 
 class HttpProvider:
@@ -43,6 +47,8 @@ class HttpProvider:
         self._call_timeout = config.call_timeout
         self._clock = clock
         self._answers = AnswerCheck()
+        if self._options.receipts and isinstance(self._options.receipts.signature, NoSignature):
+            log.warning("receipts_believed_unsigned", provider=config.name)
         self._client = open_client(
             max_connections=config.max_connections,
             connect_timeout=min(self._options.connect_timeout, config.call_timeout),
