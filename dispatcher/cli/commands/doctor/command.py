@@ -70,7 +70,14 @@ async def _check_context(settings: Settings) -> Sequence[Finding]:
             consumed: Mapping[str, datetime | None] | None = await health.lanes(ctx)
             queues = checks.queues(consumed, now=ctx.now())
             failed = checks.background(await health.failures(ctx))
-            return [migrations, checks.providers(settings), *found, *queues, *failed]
+            return [
+                migrations,
+                checks.providers(settings),
+                *checks.unsigned(settings),
+                *found,
+                *queues,
+                *failed,
+            ]
     except Misconfigured as error:
         return [fail("providers", str(error), "correct DISPATCHER_PROVIDERS")]
 
