@@ -84,6 +84,8 @@ async def authenticate(
     setting. Raises what `check` raises, and RateLimited.
     """
     caller = await limit_failures(request, check)
+    request.state.body.trust((caller.account.id, caller.dialect))
+    request.state.caller = {"account": caller.account.id, "credential": caller.credential_id}
     ctx = context_of(request)
     rate = caller.account.limits.rate or per_minute or ctx.settings.rate_limit
     kind = "test" if caller.is_test else "live"
