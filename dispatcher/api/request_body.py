@@ -157,7 +157,7 @@ def _media_type(request: Request, *, wanted: str) -> str:
 
 
 async def _parse(raw: bytes, pairs_hook: Callable[[Pairs], Any] | None = None) -> object:
-    """Return the JSON document of a body; a large one is read in slices. Raises ValueError, RecursionError."""
+    """Return the JSON document of a body, a large one in slices. Raises ValueError, RecursionError."""
     if len(raw) <= SMALL:
         return json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=pairs_hook)
     return await SlicedDecoder(parse_constant=_refuse_constant, object_pairs_hook=pairs_hook).decode(raw)

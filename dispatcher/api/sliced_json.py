@@ -7,7 +7,7 @@ A thread would not help, because Python's parser of JSON lets no other thread ru
 import json
 import re
 from collections.abc import Callable, Generator, Iterator
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]  # typeshed lacks it
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -24,12 +24,12 @@ _CHUNK = 16 * 1024
 
 
 class SlicedDecoder:
-    """Reads a JSON document; the arguments are those of `json.loads`, and so are the results and ValueError."""
+    """Reads JSON; the arguments are those of `json.loads`, and so are the results and ValueError."""
 
     def __init__(
         self, *, parse_constant: Callable[[str], Any], object_pairs_hook: Callable[[Pairs], Any] | None = None
     ) -> None:
-        self._scalar = json.JSONDecoder(parse_constant=parse_constant).scan_once
+        self._scalar = json.JSONDecoder(parse_constant=parse_constant).scan_once  # type: ignore[attr-defined]
         self._object = object_pairs_hook or dict
 
     async def decode(self, raw: bytes) -> Any:
@@ -39,8 +39,6 @@ class SlicedDecoder:
     def steps(self, raw: bytes) -> Generator[None, None, Any]:
         """Read the document, and yield after each value."""
         text = raw.decode(json.detect_encoding(raw), "surrogatepass")
-        if text.startswith("\ufeff"):
-            raise ValueError("the text starts with a byte order mark")
         value, end = yield from self._value(text, _skip(text, 0), 0)
         if _skip(text, end) != len(text):
             raise ValueError("there is more after the document")
@@ -56,9 +54,10 @@ class SlicedDecoder:
             case "[":
                 return (yield from self._items(text, at, depth, self._value))
         try:
-            return self._scalar(text, at)
+            value, end = self._scalar(text, at)
         except StopIteration:
             raise ValueError("a value is missing") from None
+        return value, end
 
     def _items(
         self, text: str, at: int, depth: int, read: Callable[..., Generator[None, None, tuple[Any, int]]]
@@ -93,7 +92,7 @@ class SlicedDecoder:
 
 
 def members_at_start(raw: bytes) -> dict[str, object]:
-    """Return those members of a JSON object that are whole in the first part of it; none if it is no object."""
+    """Return those members of a JSON object that are whole in its first part; none if it is no object."""
     text = raw.decode("utf-8", "ignore")
     found: dict[str, object] = {}
     decoder = json.JSONDecoder()

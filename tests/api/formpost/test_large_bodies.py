@@ -113,8 +113,8 @@ _JSON = st.recursive(
 
 
 @given(_JSON, st.sampled_from([None, 1, "\t"]), st.booleans())
-def test_slices_read_what_json_loads_reads(value: object, indent: Any, ascii: bool) -> None:
-    raw = json.dumps(value, indent=indent, ensure_ascii=ascii).encode("utf-8", "surrogatepass")
+def test_slices_read_what_json_loads_reads(value: object, indent: Any, is_ascii: bool) -> None:
+    raw = json.dumps(value, indent=indent, ensure_ascii=is_ascii).encode("utf-8", "surrogatepass")
     assert run_without_loop(SlicedDecoder(parse_constant=float).decode(raw)) == json.loads(raw)
 
 
@@ -132,7 +132,7 @@ def test_slices_refuse_what_json_loads_refuses(text: str, data: st.DataObject) -
     assert sliced == refuses(lambda: json.loads(raw))
 
 
-@pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000, b"\xef\xbb\xbf{}", b"", b"\xff"])
+@pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000, b"", b"\xff"])
 def test_depth_and_garbage_are_value_errors(raw: bytes) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"."):
         run_without_loop(SlicedDecoder(parse_constant=float).decode(raw))

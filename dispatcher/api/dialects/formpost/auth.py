@@ -1,7 +1,8 @@
 """Authentication: by user name and password in v1, by key in v2, by either at the key endpoints."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from dispatcher.api.auth import authenticate, basic_credentials, count_by_address
 from dispatcher.api.body_limit import SMALL
 from dispatcher.api.dialects.formpost.mapping import NoCredential, NoKey, WrongPassword
+from dispatcher.api.logins import Presented
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.request_body import fields_at_start, query_fields, read_fields
 from dispatcher.api.runtime import context_of
@@ -142,9 +144,22 @@ def _login(fields: RequestFields) -> _Login | None:
     return _Login(fields.values.get("username"), fields.values.get("password"))
 
 
-async def _authenticated(request: Request, fields: RequestFields, check: Awaitable[Caller]) -> Caller:
+def _presented(request: Request, fields: RequestFields) -> Presented | None:
+    """Return the credential of a request, as the log and the limits of failures need it."""
+    login = _basic(request) or _login(fields)
+    if login is not None:
+        return Presented(str(login.password or ""), str(login.name or ""))
+    key = _key(request, fields)
+    return Presented(key) if isinstance(key, str) and key else None
+
+
+async def _authenticated(
+    request: Request, fields: RequestFields, check: Coroutine[Any, Any, Caller]
+) -> Caller:
     try:
-        caller = await authenticate(request, check, per_minute=PER_MINUTE)
+        caller = await authenticate(
+            request, check, per_minute=PER_MINUTE, presented=_presented(request, fields)
+        )
     except NotAuthenticated:
         if fields.is_cut and not (_key(request, fields) or _login(fields) or _basic(request)):
             raise HTTPException(413, _TOO_LARGE) from None
