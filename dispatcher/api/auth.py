@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.types import Scope
 
-from dispatcher.api.logins import Presented
+from dispatcher.api.limits.logins import Presented
 from dispatcher.api.runtime import context_of, runtime
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.rate_limit import RateLimitStatus

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from dispatcher.api.body_limit import SMALL, LimitedBody
-from dispatcher.api.sliced_json import Pairs, SlicedDecoder, members_at_start, unquote_in_slices
+from dispatcher.api.limits.body_limit import SMALL, LimitedBody
+from dispatcher.api.limits.sliced_json import Pairs, SlicedDecoder, members_at_start, unquote_in_slices
 from dispatcher.service.yielding import yielding
 
 LARGEST_ID = 2**63 - 1

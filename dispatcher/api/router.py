@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from dispatcher.api.auth import count_by_address
-from dispatcher.api.body_limit import LargeBodies, LimitedBody
 from dispatcher.api.errors import CRASHED, NO_SUCH_API, PROBLEM, describe_error, problem, too_large
+from dispatcher.api.limits.body_limit import LargeBodies, LimitedBody
 from dispatcher.api.operations import MountedApp, MountPoint, QuotaHeaders
 from dispatcher.api.runtime import Runtime
 from dispatcher.domain.errors import DispatchError, Misconfigured

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from starlette.requests import Request
 
-from dispatcher.api.logins import Logins
+from dispatcher.api.limits.logins import Logins
 from dispatcher.bootstrap import open_callback_sender, open_context
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from structlog.testing import capture_logs
 
-from dispatcher.api.logins import AT_ONCE, LOGGED_A_MINUTE, Logins, Presented
+from dispatcher.api.limits.logins import AT_ONCE, LOGGED_A_MINUTE, Logins, Presented
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
 from dispatcher.service.accounts import credentials

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.api.sliced_json import SlicedDecoder
+from dispatcher.api.limits.sliced_json import SlicedDecoder
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.service.yielding import run_without_loop

@@ -14,7 +14,7 @@ from dispatcher.api.dialects.emess import openapi_examples
 from dispatcher.api.dialects.emess.mapping import WORDS, WRONG_PAIR, Counted, envelope
 from dispatcher.api.dialects.emess.requests import Form, read_app_credentials
 from dispatcher.api.idempotency import accept
-from dispatcher.api.logins import Presented
+from dispatcher.api.limits.logins import Presented
 from dispatcher.api.operations import MountPoint, Operations, SecurityScheme
 from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of

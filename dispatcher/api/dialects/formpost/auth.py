@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from dispatcher.api.auth import authenticate, basic_credentials, count_by_address
-from dispatcher.api.body_limit import SMALL
 from dispatcher.api.dialects.formpost.mapping import NoCredential, NoKey, WrongPassword
-from dispatcher.api.logins import Presented
+from dispatcher.api.limits.body_limit import SMALL
+from dispatcher.api.limits.logins import Presented
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.request_body import fields_at_start, query_fields, read_fields
 from dispatcher.api.runtime import context_of
