@@ -1,0 +1,62 @@
+"""The load: streams of messages in four dialects, with windows, edits, cancellations and a campaign."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+import httpx
+
+from faults.client import CarefulClient
+from faults.journal import Journal
+from faults.receiver import Receiver
+from faults.rig import Rig
+from faults.streams import campaigns, emess, managed, scheduler, smsgate
+from faults.streams.source import Source
+
+_PATIENCE = 60.0  # seconds after the load, in which clients still wait for answers
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """How long the load lasts, and how heavy it is; 1 is some thirty messages a second."""
+
+    seconds: float
+    weight: float = 1.0
+
+
+async def run_load(rig: Rig, journal: Journal, receiver: Receiver, *, plan: LoadPlan, seed: int) -> None:
+    """Send for the time of the plan; return when all clients have their answers, or have given up."""
+    end = time.time() + plan.seconds
+    limits = httpx.Limits(max_connections=200)
+    async with httpx.AsyncClient(base_url=rig.api_url, trust_env=False, limits=limits) as http:
+        client = CarefulClient(http, journal, rng=random.Random(f"{seed} drops"), end=end + _PATIENCE)
+        source = Source(client, credentials=rig.credentials, callback_url=receiver.url, seed=seed)
+        await smsgate.register(source)
+        token = await emess.log_in(source)
+        await campaigns.start(
+            source, recipients=int(plan.seconds * plan.weight * 4), seconds=plan.seconds * 0.8
+        )
+        streams: Mapping[str, tuple[float, Callable[[int], Awaitable[None]]]] = {
+            "otp": (0.25, lambda n: emess.send(source, n, token=token)),
+            "scheduler": (2.0 / plan.weight, lambda n: scheduler.send(source, n)),
+            "smsgate": (0.5 / plan.weight, lambda n: smsgate.send(source, n)),
+            "managed": (0.5 / plan.weight, lambda n: managed.send(source, n)),
+        }
+        async with asyncio.TaskGroup() as group:
+            for interval, send in streams.values():
+                group.create_task(_repeat(interval, send, end=end))
+
+
+async def _repeat(interval: float, send: Callable[[int], Awaitable[None]], *, end: float) -> None:
+    """Start `send` at a steady rate, whether the earlier ones have been answered or not."""
+    begin = time.time()
+    async with asyncio.TaskGroup() as group:
+        for number in count():
+            at = begin + number * interval
+            if at >= end:
+                return
+            await asyncio.sleep(max(0.0, at - time.time()))
+            group.create_task(send(number))

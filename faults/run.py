@@ -1,0 +1,125 @@
+"""One run: a stack, the load, the faults, and the evidence once the stack has settled."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from faults.collect import collect, connect
+from faults.evidence import Evidence
+from faults.journal import Journal, read_journal
+from faults.load import LoadPlan, run_load
+from faults.receiver import running_receiver
+from faults.rig import Rig, running_rig, wait_until_ready
+from faults.schedule import PlannedFault, plan
+from faults.small_disk import small_disk
+from faults.strikes import Ground
+
+Announce = Callable[[str], None]
+_SETTLE = 120.0  # seconds
+
+_OPEN = """
+SELECT (SELECT count(*) FROM messages WHERE status IN (10, 11))
+     + (SELECT count(*) FROM callbacks WHERE state = 'waiting')
+     + (SELECT count(*) FROM receipts WHERE verdict = 'new')
+     + (SELECT count(*) FROM runs WHERE state IN ('expanding', 'sending'))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """The seed, the length and the weight of a run."""
+
+    seed: int
+    seconds: float
+    weight: float = 1.0
+    quiet: tuple[float, float] = (7.0, 12.0)
+    settle: float = _SETTLE
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The evidence of a run, what could not be struck, and how long it took to settle."""
+
+    evidence: Evidence
+    journal: Path
+    skipped: Sequence[str]
+    settled_in: float
+
+
+async def run(directory: Path, run_plan: RunPlan, *, announce: Announce) -> RunResult:
+    """Start a stack on this directory, strike at it under load, and return the evidence."""
+    journal = Journal(directory / "journal.jsonl")
+    async with AsyncExitStack() as stack:
+        disk = stack.enter_context(small_disk(directory / "postgres"))
+        announce("starting the stack")
+        rig = await stack.enter_async_context(running_rig(directory))
+        receiver = await stack.enter_async_context(running_receiver(journal))
+        await wait_until_ready(rig)
+        ground = Ground(rig, receiver, disk)
+        missing = {"small disk": disk is None, "libfaketime": rig.skewed is None}
+        faults = plan(
+            run_plan.seed,
+            seconds=run_plan.seconds,
+            available=frozenset(name for name, is_missing in missing.items() if not is_missing),
+            quiet=run_plan.quiet,
+        )
+        announce(f"seed {run_plan.seed}: {len(faults)} faults in {run_plan.seconds:.0f} s")
+        async with asyncio.TaskGroup() as group:
+            load = LoadPlan(run_plan.seconds, run_plan.weight)
+            group.create_task(run_load(rig, journal, receiver, plan=load, seed=run_plan.seed))
+            for planned in faults:
+                group.create_task(_strike(ground, planned, journal, announce))
+        began = time.time()
+        announce("settling")
+        await _settle(rig, run_plan.settle)
+        journal.close()
+        return RunResult(
+            evidence=await collect(rig, read_journal(directory / "journal.jsonl")),
+            journal=directory / "journal.jsonl",
+            skipped=[name for name, is_missing in missing.items() if is_missing],
+            settled_in=time.time() - began,
+        )
+
+
+async def _strike(ground: Ground, planned: PlannedFault, journal: Journal, announce: Announce) -> None:
+    await asyncio.sleep(planned.start)
+    announce(f"{planned.start:6.1f} s  {planned.fault.name}")
+    start = time.time()
+    async with planned.fault.strike(ground):
+        await asyncio.sleep(max(0.0, planned.end - planned.start))
+        end = time.time()
+    journal.write(
+        "struck",
+        name=planned.fault.name, start=start, end=max(end, time.time() if planned.end > planned.start else end),
+        heals_in_place=planned.fault.heals_in_place, delays_provider=planned.fault.delays_provider,
+    )  # fmt: skip
+
+
+async def _settle(rig: Rig, seconds: float) -> None:
+    """Wait until nothing is left to do, at most so long: what is left then is for the auditor."""
+    end, still = time.time() + seconds, 0
+    while time.time() < end and still < 3:
+        is_done = await _is_done(rig)
+        still = still + 1 if is_done else 0
+        await asyncio.sleep(0.3)
+
+
+async def _is_done(rig: Rig) -> bool:
+    try:
+        stats = [(await client.get("/stats")).json() for client in rig.sandboxes.values()]
+        left = await asyncio.to_thread(_count_open, rig)
+    except (httpx.HTTPError, psycopg.Error):
+        return False
+    return left == 0 and not any(s["pending_receipts"] or s["in_flight"] for s in stats)
+
+
+def _count_open(rig: Rig) -> int:
+    with connect(rig) as connection:
+        row = connection.execute(_OPEN).fetchone()
+        return int(row[0]) if row else 0

@@ -1,0 +1,43 @@
+"""The schedule: which fault is struck when, the same for the same seed."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from faults.strikes import FAULTS, Fault
+
+_FIRST = 3.0
+_OVERLAPPING = 0.1
+_QUIET = (7.0, 12.0)  # seconds to heal in, before the next fault
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    """A fault with its start and its end, in seconds after the start of the load."""
+
+    fault: Fault
+    start: float
+    end: float
+
+
+def plan(
+    seed: int, *, seconds: float, available: frozenset[str], quiet: tuple[float, float] = _QUIET
+) -> Sequence[PlannedFault]:
+    """Return the faults of a run: each kind once in a random order, then again, while there is time."""
+    rng = random.Random(f"{seed} schedule")
+    kinds = [fault for fault in FAULTS if available.issuperset(fault.needs)]
+    return list(_plan(rng, kinds, seconds, quiet))
+
+
+def _plan(
+    rng: random.Random, kinds: Sequence[Fault], seconds: float, quiet: tuple[float, float]
+) -> Iterator[PlannedFault]:
+    at = _FIRST
+    while True:
+        for fault in rng.sample(kinds, len(kinds)):
+            end = at + rng.uniform(*fault.seconds)
+            if end + quiet[0] > seconds:
+                return
+            yield PlannedFault(fault, at, end)
+            overlaps = end > at and rng.random() < _OVERLAPPING
+            at = rng.uniform(at, end) if overlaps else end + rng.uniform(*quiet)

@@ -1,0 +1,39 @@
+"""A campaign whose run is expanded and sent during the whole load."""
+
+from datetime import UTC, datetime
+
+from faults.client import bearer, words
+from faults.streams.source import Source
+
+STREAM = "campaign"
+_LEAD = 2.0
+
+
+async def start(source: Source, *, recipients: int, seconds: float) -> None:
+    """Import an audience, and start a campaign whose messages are spread over so many seconds."""
+    account, headers = source.credentials["account"], bearer(source.credentials["manage"]["token"])
+    names = {source.number(STREAM): f"Name{n}" for n in range(recipients)}
+    lines = "to,name\n" + "".join(f"{number},{name}\n" for number, name in names.items())
+    path = f"/manage/v1/accounts/{account}"
+    imported = await source.client.upload(f"{path}/audiences?audience=all", lines.encode(), headers=headers)
+    at = source.now() + _LEAD
+    body = {
+        "name": f"campaign-{source.seed}",
+        "audience": "all",
+        "text": f"Hello {{{{name}}}} {source.seed}",
+        "at": datetime.fromtimestamp(at, UTC).isoformat(),
+        "spread_seconds": int(seconds),
+        "start": True,
+    }
+    source.client.journal.write(
+        "submit",
+        stream=STREAM, tier="bulk", numbers=list(names), key="campaign",
+        texts={number: f"Hello {name} {source.seed}" for number, name in names.items()},
+        not_before=at, not_after=None,
+    )  # fmt: skip
+    answer = await source.client.ask("POST", f"{path}/campaigns", body=body, headers=headers, key="campaign")
+    if answer is None or not answer.is_success:
+        raise RuntimeError(
+            f"no campaign: {imported.text} {answer and answer.text} {answer and words(answer)}"
+        )
+    source.client.journal.write("accepted", stream=STREAM, numbers=list(names))
