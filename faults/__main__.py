@@ -1,32 +1,72 @@
-"""`python -m faults`: strike faults at a stack under load, and audit what is left."""
+"""
+`python -m faults`: strike faults at a stack under load, and audit what is left.
+
+A run prints each broken promise with the history of its message, and ends
+with 1 if there is one. `--report` makes docs/trust.md of the results of runs.
+"""
 
 import argparse
 import asyncio
+import json
+import shutil
+import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from faults.audit import audit
+from faults.report import summary, write_report
+from faults.result import RunReport, judge, load_report
 from faults.run import RunPlan, run
+
+_DOCUMENT = Path(__file__).parents[1] / "docs" / "trust.md"
+_SHORT = RunPlan(seed=0, seconds=25.0, weight=0.7, quiet=(2.0, 3.0), settle=40.0)
 
 
 def main() -> int:
     """Return 1 if a promise was broken."""
-    parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same load and faults")
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument(
-        "--weight", type=float, default=1.0, help="of the load; 1 is some thirty messages a second"
-    )
-    args = parser.parse_args()
+    arguments = _parser().parse_args()
+    if arguments.report:
+        write_report(_DOCUMENT, [load_report(path) for path in arguments.report])
+        return 0
+    plan = RunPlan(arguments.seed, arguments.minutes * 60, arguments.weight)
+    if arguments.short:
+        plan = RunPlan(arguments.seed, _SHORT.seconds, _SHORT.weight, _SHORT.quiet, _SHORT.settle)
+    report = _run(plan, keep=arguments.keep)
+    if arguments.out:
+        report.save(arguments.out)
+    print(json.dumps(report.statuses))
+    for healing in report.healings:
+        seconds = "not before the next fault" if healing.seconds is None else f"{healing.seconds:.1f} s"
+        print(f"  {healing.name}: healed in {seconds}, longest way of a password {healing.worst:.1f} s")
+    for _, text in report.violations:
+        print(text)
+    print(summary(report))
+    return 1 if report.violations else 0
+
+
+def _run(plan: RunPlan, *, keep: Path | None) -> RunReport:
     with tempfile.TemporaryDirectory(prefix="dispatcher-faults-") as folder:
-        plan = RunPlan(args.seed, args.minutes * 60, args.weight)
-        result = asyncio.run(run(Path(folder), plan, announce=print))
-    verdict = audit(result.evidence)
-    for violation in verdict.violations:
-        print(violation.describe())
-    print(verdict.written, verdict.accepted, verdict.statuses, verdict.in_doubt, verdict.doubled_by_policy)
-    print(f"{len(verdict.violations)} violations")
-    return 1 if verdict.violations else 0
+        result = asyncio.run(run(Path(folder), plan, announce=partial(print, flush=True, file=sys.stderr)))
+        report = judge(plan, result)
+        if keep is not None:
+            keep.mkdir(parents=True, exist_ok=True)
+            shutil.copy(result.journal, keep)
+            shutil.copytree(Path(folder) / "logs", keep / "logs", dirs_exist_ok=True)
+    return report
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same load and faults")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of load and faults (default: 10)")
+    parser.add_argument("--weight", type=float, default=1.0, help="of the load; 1 is 20 messages a second")
+    parser.add_argument("--short", action="store_true", help="half a minute, as CI runs it")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the result here")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the journal and the logs here")
+    parser.add_argument("--report", type=Path, nargs="+", metavar="FILE", help="write docs/trust.md of these")
+    return parser
 
 
 if __name__ == "__main__":

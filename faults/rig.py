@@ -24,8 +24,8 @@ from dispatcher.local.embedded.supervisor import Supervisor
 from dispatcher.local.embedded.valkey import valkey_process
 from dispatcher.sandbox.provider_options import http_options, smpp_options
 from dispatcher.settings import Settings
-from faults import clock_skew
-from faults.proxy import FaultProxy, fault_proxy
+from faults.catalogue import clock_skew
+from faults.catalogue.proxy import FaultProxy, fault_proxy
 
 PROVIDERS = ("first", "second", "smpp")
 _NICE = {"system": 5, "bulk": 10}

@@ -10,15 +10,15 @@ from pathlib import Path
 import httpx
 import psycopg
 
-from faults.collect import collect, connect
-from faults.evidence import Evidence
+from faults.auditor.collect import collect, connect
+from faults.auditor.evidence import Evidence
+from faults.catalogue.schedule import PlannedFault, plan
+from faults.catalogue.small_disk import small_disk
+from faults.catalogue.strikes import Ground
 from faults.journal import Journal, read_journal
-from faults.load import LoadPlan, run_load
-from faults.receiver import running_receiver
+from faults.load.receiver import running_receiver
+from faults.load.streams import LoadPlan, run_load
 from faults.rig import Rig, running_rig, wait_until_ready
-from faults.schedule import PlannedFault, plan
-from faults.small_disk import small_disk
-from faults.strikes import Ground
 
 Announce = Callable[[str], None]
 _SETTLE = 120.0  # seconds
@@ -94,9 +94,11 @@ async def _strike(ground: Ground, planned: PlannedFault, journal: Journal, annou
     async with planned.fault.strike(ground):
         await asyncio.sleep(max(0.0, planned.end - planned.start))
         end = time.time()
+    if planned.end > planned.start:
+        end = time.time()  # with the time that it takes to undo it
     journal.write(
         "struck",
-        name=planned.fault.name, start=start, end=max(end, time.time() if planned.end > planned.start else end),
+        name=planned.fault.name, start=start, end=end,
         heals_in_place=planned.fault.heals_in_place, delays_provider=planned.fault.delays_provider,
     )  # fmt: skip
 

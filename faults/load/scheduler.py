@@ -1,10 +1,10 @@
-"""Bulk messages over SMS Scheduler, now or some seconds later, of which some are deleted before their time."""
+"""Batches over SMS Scheduler, now or some seconds later; some messages are deleted before their time."""
 
 import asyncio
 from datetime import UTC, datetime
 
-from faults.client import bearer, words
-from faults.streams.source import Source
+from faults.load.client import bearer, words
+from faults.load.source import Source
 
 STREAM = "scheduler"
 _MOST = 30

@@ -1,4 +1,4 @@
-"""What the auditor compares: what the clients wrote, what Postgres has, and what providers and receivers got."""
+"""What the auditor compares: what clients wrote, what Postgres has, what providers and receivers got."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -124,12 +124,18 @@ class CampaignRun:
 
 @dataclass(frozen=True, slots=True)
 class StrikeTime:
-    """When a fault was in place; `delays_provider`: what is written meanwhile is read after it."""
+    """
+    When a fault was in place.
+
+    `delays_provider`: what is written meanwhile is read after it.
+    `heals_in_place`: the dispatcher need not wait for its end.
+    """
 
     name: str
     start: float
     end: float
     delays_provider: bool = False
+    heals_in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)

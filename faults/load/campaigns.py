@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from faults.client import bearer, words
-from faults.streams.source import Source
+from faults.load.client import bearer
+from faults.load.source import Source
 
 STREAM = "campaign"
 _LEAD = 2.0
@@ -33,7 +33,5 @@ async def start(source: Source, *, recipients: int, seconds: float) -> None:
     )  # fmt: skip
     answer = await source.client.ask("POST", f"{path}/campaigns", body=body, headers=headers, key="campaign")
     if answer is None or not answer.is_success:
-        raise RuntimeError(
-            f"no campaign: {imported.text} {answer and answer.text} {answer and words(answer)}"
-        )
+        raise RuntimeError(f"no campaign: {imported.text} {answer and answer.text}")
     source.client.journal.write("accepted", stream=STREAM, numbers=list(names))

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from faults.evidence import Evidence
-from faults.violation import Violation
+from faults.auditor.evidence import Evidence
+from faults.auditor.violation import Violation
 
 
 def audit_money(evidence: Evidence) -> Iterator[Violation]:

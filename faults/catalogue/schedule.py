@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from faults.strikes import FAULTS, Fault
+from faults.catalogue.strikes import FAULTS, Fault
 
 _FIRST = 3.0
 _OVERLAPPING = 0.1

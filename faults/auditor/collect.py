@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
-from faults.evidence import (
+from faults.auditor.evidence import (
     CampaignRun,
     Evidence,
     LedgerRow,
@@ -61,10 +61,10 @@ async def collect(rig: Rig, journal: Iterable[Entry]) -> Evidence:
                 LedgerRow(r.kind, r.amount, r.batch_id, r.message_id)
                 for r in connection.execute("SELECT kind, amount, batch_id, message_id FROM ledger")
             ],
-            balance=int(connection.execute("SELECT sum(balance) FROM accounts").fetchone()[0]),
+            balance=sum(r.balance for r in connection.execute("SELECT balance FROM accounts")),
             runs=[CampaignRun(*row) for row in connection.execute(_RUNS)],
             strikes=[
-                StrikeTime(e["name"], e["start"], e["end"], e["delays_provider"])
+                StrikeTime(e["name"], e["start"], e["end"], e["delays_provider"], e["heals_in_place"])
                 for e in entries
                 if e["kind"] == "struck"
             ],

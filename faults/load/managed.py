@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import httpx
 
 from dispatcher.domain.messages.status import Status
-from faults.client import bearer, words
-from faults.streams.source import Source
+from faults.load.client import bearer, words
+from faults.load.source import Source
 
 STREAM = "managed"
 _LONG = 300

@@ -3,13 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dispatcher.domain.messages.status import INITIAL, OPEN, TRANSITIONS, Status
 from dispatcher.sandbox.provider_options import RECEIPT_WORDS
-from faults.audit_money import audit_money
-from faults.audit_sends import audit_copies
-from faults.evidence import Evidence, ProviderCopy, StoredMessage, WrittenMessage
-from faults.violation import Violation
+from faults.auditor.evidence import Evidence, ProviderCopy, StoredMessage, WrittenMessage
+from faults.auditor.money import audit_money
+from faults.auditor.sends import audit_copies
+from faults.auditor.violation import Violation
 
 __all__ = ["Verdict", "Violation", "audit"]
 
@@ -85,7 +86,10 @@ def _audit_rows(case: _Case) -> Iterator[Violation]:
     for row in rows:
         yield from _audit_end(written, row)
         yield from _audit_receipt(row, case.copies)
-        if row.status in (Status.SENT, Status.RECEIVED) and not any(c.accepted for c in case.copies):
+        was_sent = any(copy.accepted for copy in case.copies)
+        if row.status.is_refunded and was_sent:
+            yield Violation("refunded though sent", row.number, "no refund: a provider took it", [row])
+        if row.status in (Status.SENT, Status.RECEIVED) and not was_sent:
             yield Violation("lost", row.number, f"a provider that took it, as {row.status.name} says", [row])
 
 
@@ -118,7 +122,7 @@ def _audit_history(row: StoredMessage) -> Iterator[Violation]:
     if not events or events[0].status not in INITIAL:
         yield Violation("history", row.number, "a first event with an initial status", [row])
         return
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in pairwise(events):
         if after.status not in TRANSITIONS[before.status] | {before.status}:
             yield Violation("history", row.number, f"no {before.status.name} → {after.status.name}", [row])
     if events[-1].status is not row.status:
@@ -151,5 +155,5 @@ def _audit_runs(evidence: Evidence) -> Iterator[Violation]:
             yield Violation(
                 "run",
                 name,
-                f"{run.messages} messages for {run.charged} credits; there are {run.rows} for {run.rows_charged}",
+                f"{run.messages} messages for {run.charged}; there are {run.rows} for {run.rows_charged}",
             )

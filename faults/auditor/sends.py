@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from dispatcher.domain.tier import Tier
-from faults.evidence import ProviderCopy, StoredMessage, StrikeTime, Wish, WrittenMessage
-from faults.violation import Violation
+from faults.auditor.evidence import ProviderCopy, StoredMessage, StrikeTime, Wish, WrittenMessage
+from faults.auditor.violation import Violation
 
 EARLY = 0.05  # seconds: the clocks' uncertainty; everything is on one machine
 ON_THE_WIRE = 1.0  # seconds: from the first byte written until the provider has read the head
@@ -53,7 +53,7 @@ def _broken_rule(
     wishes = _wishes_at(written.wishes, at, strikes)
     sends = [wish for wish in wishes if wish.text is not None]
     if not sends:
-        return "sent after its cancellation", "nothing: its client was answered that it is cancelled"
+        return "sent though cancelled", "nothing: its client was answered that it is cancelled"
     fitting = [wish for wish in sends if _has_text(copy, wish.text or "")]
     if not fitting:
         return "text nobody wrote", " or ".join(repr(wish.text) for wish in sends)
@@ -65,12 +65,9 @@ def _broken_rule(
 
 def _wishes_at(wishes: Sequence[Wish], at: float, strikes: Sequence[StrikeTime]) -> list[Wish]:
     """Return the wishes that may hold at a time: not those that a later one had surely replaced."""
-    return [
-        wish
-        for number, wish in enumerate(wishes)
-        if wish.asked_at <= at + EARLY
-        and not any(_holds(later, at, strikes) for later in wishes[number + 1 :])
-    ]
+    known = [wish for wish in wishes if wish.asked_at <= at + EARLY]
+    replaced = max((number for number, wish in enumerate(known) if _holds(wish, at, strikes)), default=0)
+    return known[replaced:]
 
 
 def _holds(wish: Wish, at: float, strikes: Sequence[StrikeTime]) -> bool:

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import redis.asyncio
 
-from faults.collect import connect
-from faults.receiver import Receiver
+from faults.auditor.collect import connect
+from faults.catalogue.small_disk import SmallDisk
+from faults.load.receiver import Receiver
 from faults.rig import Rig
-from faults.small_disk import SmallDisk
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ async def _full(ground: Ground) -> AsyncIterator[None]:
 
 
 async def _valkey(ground: Ground, *command: str) -> None:
-    client = redis.asyncio.Redis.from_url(ground.rig.redis_url)
+    client: Any = redis.asyncio.Redis.from_url(ground.rig.redis_url)
     try:
         await client.execute_command(*command)
     finally:

@@ -3,20 +3,26 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import httpx
 
-from faults.client import CarefulClient
 from faults.journal import Journal
-from faults.receiver import Receiver
+from faults.load import campaigns, emess, managed, scheduler, smsgate
+from faults.load.client import CarefulClient
+from faults.load.receiver import Receiver
+from faults.load.source import Source
 from faults.rig import Rig
-from faults.streams import campaigns, emess, managed, scheduler, smsgate
-from faults.streams.source import Source
 
+_PER_SECOND = 4  # recipients of the campaign
 _PATIENCE = 60.0  # seconds after the load, in which clients still wait for answers
+
+
+Send = Callable[[int], Coroutine[Any, Any, None]]
+"""Sends the message or the batch with this number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,9 @@ async def run_load(rig: Rig, journal: Journal, receiver: Receiver, *, plan: Load
         await smsgate.register(source)
         token = await emess.log_in(source)
         await campaigns.start(
-            source, recipients=int(plan.seconds * plan.weight * 4), seconds=plan.seconds * 0.8
+            source, recipients=int(plan.seconds * plan.weight * _PER_SECOND), seconds=plan.seconds * 0.8
         )
-        streams: Mapping[str, tuple[float, Callable[[int], Awaitable[None]]]] = {
+        streams: Mapping[str, tuple[float, Send]] = {
             "otp": (0.25, lambda n: emess.send(source, n, token=token)),
             "scheduler": (2.0 / plan.weight, lambda n: scheduler.send(source, n)),
             "smsgate": (0.5 / plan.weight, lambda n: smsgate.send(source, n)),
@@ -50,7 +56,7 @@ async def run_load(rig: Rig, journal: Journal, receiver: Receiver, *, plan: Load
                 group.create_task(_repeat(interval, send, end=end))
 
 
-async def _repeat(interval: float, send: Callable[[int], Awaitable[None]], *, end: float) -> None:
+async def _repeat(interval: float, send: Send, *, end: float) -> None:
     """Start `send` at a steady rate, whether the earlier ones have been answered or not."""
     begin = time.time()
     async with asyncio.TaskGroup() as group:

@@ -1,7 +1,7 @@
-"""One-time passwords over Emess: critical, at a steady rate all the time. Time to heal is measured by them."""
+"""One-time passwords over Emess: critical, at a steady rate; they measure the time to heal."""
 
-from faults.client import bearer, words
-from faults.streams.source import Source
+from faults.load.client import bearer, words
+from faults.load.source import Source
 
 STREAM = "otp"
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faults.evidence import StoredMessage
+from faults.auditor.evidence import StoredMessage
 
 
 @dataclass(frozen=True, slots=True)

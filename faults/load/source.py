@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from faults.client import CarefulClient
+from faults.load.client import CarefulClient
 
 _PREFIXES = {
     "otp": "+25470",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import httpx
 
 from dispatcher.api.dialects.smsgate.webhooks import EVENTS
-from faults.streams.source import Source, iso
+from faults.load.source import Source, iso
 
 STREAM = "smsgate"
 _PATH = "/api/3rdparty/v1"
