@@ -23,6 +23,7 @@ _RULES = {
     "unexplained": "with a status nobody can explain",
     "history": "with a transition that is not in the table",
     "receipt": "without a receipt that the provider gave",
+    "reference": "with a provider's reference of another message",
     "callback": "callbacks missing, or at a wrong URL",
     "ledger": "entries of the ledger that do not add up",
     "run": "campaign runs that do not add up",

@@ -30,6 +30,7 @@ _MESSAGES = """
 SELECT id, public_id, number, text, status, not_after, doubts, charged, batch_id, reason, place FROM messages
 """
 _EVENTS = "SELECT message_id, seq, at, status, reason FROM message_events ORDER BY message_id, seq"
+_REFERENCES = "SELECT message_id, ref FROM provider_references"
 _RUNS = """
 SELECT r.id, r.state, r.total, r.messages, r.left_out, r.charged, count(m.id) AS rows,
        coalesce(sum(m.charged), 0) AS rows_charged
@@ -122,6 +123,9 @@ def _stored(connection: "psycopg.Connection[Any]") -> Sequence[StoredMessage]:
         events[row.message_id].append(
             StoredEvent(row.seq, row.at.timestamp(), Status(row.status), row.reason)
         )
+    references: defaultdict[int, list[str]] = defaultdict(list)
+    for row in connection.execute(_REFERENCES):
+        references[row.message_id].append(row.ref)
     return [
         StoredMessage(
             id=row.id,
@@ -136,6 +140,7 @@ def _stored(connection: "psycopg.Connection[Any]") -> Sequence[StoredMessage]:
             events=events[row.id],
             reason=row.reason,
             place=row.place,
+            references=references[row.id],
         )
         for row in connection.execute(_MESSAGES)
     ]
@@ -154,6 +159,7 @@ async def _copies(name: str, client: httpx.AsyncClient) -> list[ProviderCopy]:
             accepted=row["accepted"],
             word=row["status"],
             part=None if row["part"] is None else row["part"]["number"],
+            references=row["ids"],
         )
         for row in rows
     ]

@@ -54,7 +54,7 @@ class StoredEvent:
 
 @dataclass(frozen=True, slots=True)
 class StoredMessage:
-    """One row of `messages` with its history."""
+    """One row of `messages` with its history, and the references that providers gave it."""
 
     id: int
     public_id: str
@@ -68,6 +68,7 @@ class StoredMessage:
     events: Sequence[StoredEvent]
     reason: str = ""
     place: str | None = None
+    references: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class ProviderCopy:
 
     `received_at` has each try, `accepted` counts those that were taken, and
     `word` is that of the last receipt which we answered. `part` is set for a
-    part of a long text.
+    part of a long text. `references` are the ids that it was given.
     """
 
     provider: str
@@ -97,6 +98,7 @@ class ProviderCopy:
     accepted: int
     word: str = ""
     part: int | None = None
+    references: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

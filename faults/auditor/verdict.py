@@ -86,6 +86,10 @@ def _audit_rows(case: _Case) -> Iterator[Violation]:
     for row in rows:
         yield from _audit_end(written, row)
         yield from _audit_receipt(row, case.copies)
+        given = {reference for copy in case.copies for reference in copy.references}
+        for reference in sorted(set(row.references) - given):
+            expected = f"no reference {reference}: its provider did not give it to this message"
+            yield Violation("reference", row.number, expected, [row])
         was_sent = any(copy.accepted for copy in case.copies)
         if row.status.is_refunded and was_sent:
             yield Violation("refunded though sent", row.number, "no refund: a provider took it", [row])

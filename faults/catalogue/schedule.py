@@ -33,11 +33,11 @@ def _plan(
     rng: random.Random, kinds: Sequence[Fault], seconds: float, quiet: tuple[float, float]
 ) -> Iterator[PlannedFault]:
     at = _FIRST
-    while True:
+    while at + quiet[0] < seconds:
         for fault in rng.sample(kinds, len(kinds)):
             end = at + rng.uniform(*fault.seconds)
             if end + quiet[0] > seconds:
-                return
+                continue  # a shorter one may fit
             yield PlannedFault(fault, at, end)
             overlaps = end > at and rng.random() < _OVERLAPPING
             at = rng.uniform(at, end) if overlaps else end + rng.uniform(*quiet)

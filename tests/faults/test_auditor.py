@@ -56,7 +56,7 @@ def _row(*statuses: Status, **changes: object) -> StoredMessage:
 
 
 def _copy(**changes: object) -> ProviderCopy:
-    copy = ProviderCopy("first", NUMBER, "Hello", [100.5], 1, "DELIVRD")
+    copy = ProviderCopy("first", NUMBER, "Hello", [100.5], 1, "DELIVRD", references=["17"])
     return replace(copy, **changes)  # type: ignore[arg-type]
 
 
@@ -115,6 +115,7 @@ def test_a_run_that_kept_every_promise_has_no_violation() -> None:
         ("history", {"stored": [_row(events=())]}),
         ("receipt", {"stored": [_row(Status.PENDING, Status.SENT)]}),
         ("receipt", {"copies": [_copy(word="UNDELIV")], "stored": [_row(Status.PENDING, Status.SENT)]}),
+        ("reference", {"stored": [_row(references=["17", "18"])]}),
         ("callback", {"callbacks": TOLD[:1]}),
         ("callback", {"callbacks": [*TOLD[:1], ReceivedCallback("/other", NUMBER, "sms:ok")]}),
         ("callback", {"callbacks": [*TOLD, ReceivedCallback("/other", NUMBER, "sms:ok")]}),
