@@ -16,10 +16,9 @@ from pathlib import Path
 
 from faults.report import summary, write_report
 from faults.result import RunReport, judge, load_report
-from faults.run import RunPlan, run
+from faults.run import RunPlan, run, short_run
 
 _DOCUMENT = Path(__file__).parents[1] / "docs" / "trust.md"
-_SHORT = RunPlan(seed=0, seconds=25.0, weight=0.7, quiet=(2.0, 3.0), settle=40.0)
 
 
 def main() -> int:
@@ -30,7 +29,7 @@ def main() -> int:
         return 0
     plan = RunPlan(arguments.seed, arguments.minutes * 60, arguments.weight)
     if arguments.short:
-        plan = RunPlan(arguments.seed, _SHORT.seconds, _SHORT.weight, _SHORT.quiet, _SHORT.settle)
+        plan = short_run(arguments.seed)
     report = _run(plan, keep=arguments.keep)
     if arguments.out:
         report.save(arguments.out)
@@ -61,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same load and faults")
     parser.add_argument("--minutes", type=float, default=10.0, help="of load and faults (default: 10)")
-    parser.add_argument("--weight", type=float, default=1.0, help="of the load; 1 is 20 messages a second")
+    parser.add_argument("--weight", type=float, default=1.0, help="of the load; 1 is 30 messages a second")
     parser.add_argument("--short", action="store_true", help="half a minute, as CI runs it")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the result here")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the journal and the logs here")

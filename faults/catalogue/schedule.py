@@ -9,6 +9,7 @@ from faults.catalogue.strikes import FAULTS, Fault
 _FIRST = 3.0
 _OVERLAPPING = 0.1
 _QUIET = (7.0, 12.0)  # seconds to heal in, before the next fault
+_QUIET_WHEN_SHORT = (1.2, 1.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,21 @@ class PlannedFault:
     end: float
 
 
-def plan(
-    seed: int, *, seconds: float, available: frozenset[str], quiet: tuple[float, float] = _QUIET
-) -> Sequence[PlannedFault]:
+def plan(seed: int, *, seconds: float, available: frozenset[str]) -> Sequence[PlannedFault]:
     """Return the faults of a run: each kind once in a random order, then again, while there is time."""
-    rng = random.Random(f"{seed} schedule")
     kinds = [fault for fault in FAULTS if available.issuperset(fault.needs)]
-    return list(_plan(rng, kinds, seconds, quiet))
+    return list(_plan(random.Random(f"{seed} schedule"), kinds, seconds, _QUIET))
+
+
+def plan_short(seed: int) -> Sequence[PlannedFault]:
+    """Return each fault that takes no time once, in a random order, one soon after the other."""
+    rng, at = random.Random(f"{seed} schedule"), _FIRST
+    kinds = [fault for fault in FAULTS if not any(fault.seconds)]
+    planned = []
+    for fault in rng.sample(kinds, len(kinds)):
+        planned.append(PlannedFault(fault, at, at))
+        at += rng.uniform(*_QUIET_WHEN_SHORT)
+    return planned
 
 
 def _plan(

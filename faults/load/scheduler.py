@@ -7,13 +7,13 @@ from faults.load.client import bearer, words
 from faults.load.source import Source
 
 STREAM = "scheduler"
-_MOST = 30
+_MOST = 60
 _LATEST = 15
 _DELETED = 0.3
 
 
 async def send(source: Source, number: int) -> None:
-    """Send a batch to up to thirty numbers, and delete one message of some."""
+    """Send a batch to up to sixty numbers, and delete one message of some."""
     rng, credentials = source.rng(STREAM), source.credentials["scheduler"]
     numbers = [source.number(STREAM) for _ in range(rng.randint(1, _MOST))]
     if rng.random() < 0.3:
