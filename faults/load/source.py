@@ -74,7 +74,7 @@ class Source:
         if answer.is_success:
             journal.write("accepted", stream=stream, numbers=numbers, asked=asked)
             return answer
-        late = answer.status_code == httpx.codes.BAD_REQUEST and start and self.now() >= start
+        late = answer.status_code == httpx.codes.BAD_REQUEST and self.now() >= (start or end)
         journal.write(
             "too late" if late else "refused",
             stream=stream, numbers=numbers, status=answer.status_code, body=answer.text[:300],
