@@ -11,7 +11,7 @@ from faults.result import RunReport
 BEGIN = "<!-- measured: `python -m faults --report` writes from here -->"
 END = "<!-- measured: to here -->"
 _RULES = {
-    "lost": "lost after an answer of 200",
+    "lost": "lost after an answer of success",
     "accepted twice": "accepted twice for one idempotency key",
     "doubled": "sent twice outside the in-doubt policy",
     "outside its window": "sent outside the window",
