@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from dispatcher.domain.messages.status import INITIAL, OPEN, TRANSITIONS, Status
-from dispatcher.sandbox.provider_options import RECEIPT_WORDS
+from dispatcher.sandbox.provider_options import RECEIPT_WORDS, REJECTIONS
 from faults.auditor.evidence import Evidence, ProviderCopy, StoredMessage, WrittenMessage
 from faults.auditor.money import audit_money
 from faults.auditor.sends import audit_copies
@@ -86,6 +86,7 @@ def _audit_rows(case: _Case) -> Iterator[Violation]:
     for row in rows:
         yield from _audit_end(written, row)
         yield from _audit_receipt(row, case.copies)
+        yield from _audit_miss(row, case.copies)
         given = {reference for copy in case.copies for reference in copy.references}
         for reference in sorted(set(row.references) - given):
             expected = f"no reference {reference}: its provider did not give it to this message"
@@ -119,6 +120,13 @@ def _audit_receipt(row: StoredMessage, copies: Sequence[ProviderCopy]) -> Iterat
     if expected and row.status not in expected | {Status.RECEIVED}:
         names = " or ".join(Status(code).name for code in sorted(expected))
         yield Violation("receipt", row.number, f"{names}, as its receipt says", [row])
+
+
+def _audit_miss(row: StoredMessage, copies: Sequence[ProviderCopy]) -> Iterator[Violation]:
+    """Check that a provider refused a message that was missed, or sent such a receipt, or is in doubt."""
+    said = {(REJECTIONS | RECEIPT_WORDS).get(copy.word) for copy in copies}
+    if row.status.is_missed and row.status is not Status.GAVE_UP and row.status not in said:
+        yield Violation("unexplained", row.number, "not missed: no provider said so of this message", [row])
 
 
 def _audit_history(row: StoredMessage) -> Iterator[Violation]:

@@ -109,6 +109,10 @@ def test_a_run_that_kept_every_promise_has_no_violation() -> None:
         ("unexplained", {"stored": [WITHDRAWN], "ledger": [LedgerRow("topup", 9), CHARGE, REFUND]}),
         ("unexplained", {"stored": [_row(Status.PENDING, Status.EXPIRED)]}),
         ("unexplained", {"stored": [_row(Status.PENDING, Status.NO_ROUTE)]}),
+        (
+            "unexplained",
+            {"stored": [_row(Status.PENDING, Status.INVALID_NUMBER)], "copies": [_copy(word="")]},
+        ),
         ("history", {"stored": [_row(Status.SCHEDULED, Status.RECEIVED)]}),
         ("history", {"stored": [_row(Status.SENT, Status.RECEIVED)]}),
         ("history", {"stored": [_row(status=Status.FAILED)]}),
