@@ -15,6 +15,9 @@ from faults.auditor.violation import Violation
 __all__ = ["Verdict", "Violation", "audit"]
 
 
+_CLOCK = 0.05  # seconds: the clocks' uncertainty
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The counts of a run, and each promise that was broken."""
@@ -39,11 +42,6 @@ class _Case:
 def audit(evidence: Evidence) -> Verdict:
     """Return the verdict on a run that has settled."""
     found = list(_violations(evidence))
-    doubled = {c.number for c in evidence.copies if c.accepted > 1}
-    by_number: Counter[tuple[str, int | None]] = Counter()
-    for copy in evidence.copies:
-        by_number[copy.number, copy.part] += copy.accepted
-    doubled |= {number for (number, _), count in by_number.items() if count > 1}
     outside = {v.number for v in found if v.rule == "doubled"}
     return Verdict(
         violations=found,
@@ -51,8 +49,16 @@ def audit(evidence: Evidence) -> Verdict:
         accepted=sum(w.is_accepted for w in evidence.written),
         statuses={s.name: n for s, n in sorted(Counter(m.status for m in evidence.stored).items())},
         in_doubt=sum(m.doubts > 0 for m in evidence.stored),
-        doubled_by_policy=len(doubled - outside),
+        doubled_by_policy=len(_doubled(evidence) - outside),
     )
+
+
+def _doubled(evidence: Evidence) -> set[str]:
+    """Return the numbers whose message, or a part of it, was accepted more than once."""
+    accepted: Counter[tuple[str, int | None]] = Counter()
+    for copy in evidence.copies:
+        accepted[copy.number, copy.part] += copy.accepted
+    return {number for (number, _), count in accepted.items() if count > 1}
 
 
 def _violations(evidence: Evidence) -> Iterator[Violation]:
@@ -87,10 +93,7 @@ def _audit_rows(case: _Case) -> Iterator[Violation]:
         yield from _audit_end(written, row)
         yield from _audit_receipt(row, case.copies)
         yield from _audit_miss(row, case.copies)
-        given = {reference for copy in case.copies for reference in copy.references}
-        for reference in sorted(set(row.references) - given):
-            expected = f"no reference {reference}: its provider did not give it to this message"
-            yield Violation("reference", row.number, expected, [row])
+        yield from _audit_references(row, case.copies)
         was_sent = any(copy.accepted for copy in case.copies)
         if row.status.is_refunded and was_sent:
             yield Violation("refunded though sent", row.number, "no refund: a provider took it", [row])
@@ -100,7 +103,10 @@ def _audit_rows(case: _Case) -> Iterator[Violation]:
 
 def _audit_end(written: WrittenMessage, row: StoredMessage) -> Iterator[Violation]:
     """Check that the status of a message is explained by what was written, and by what happened to it."""
-    if row.status in OPEN:
+    last = written.wishes[-1]
+    if last.text is None and last.answered_at is not None and row.status is not Status.WITHDRAWN:
+        yield Violation("unexplained", row.number, "withdrawn, as its client was answered", [row])
+    elif row.status in OPEN:
         yield Violation("unfinished", row.number, "an end: its time has come, and no fault is left", [row])
     elif row.status is Status.WITHDRAWN and not any(w.text is None for w in written.wishes):
         yield Violation("unexplained", row.number, "not withdrawn: nobody cancelled it", [row])
@@ -110,9 +116,6 @@ def _audit_end(written: WrittenMessage, row: StoredMessage) -> Iterator[Violatio
         yield Violation("unexplained", row.number, "not cancelled: nothing was wrong with it", [row])
 
 
-_CLOCK = 0.05
-
-
 def _audit_receipt(row: StoredMessage, copies: Sequence[ProviderCopy]) -> Iterator[Violation]:
     """Check that each receipt the provider gave, and we answered, is at the message."""
     words = [copy.word for copy in copies if copy.word in RECEIPT_WORDS and copy.part is None]
@@ -120,6 +123,13 @@ def _audit_receipt(row: StoredMessage, copies: Sequence[ProviderCopy]) -> Iterat
     if expected and row.status not in expected | {Status.RECEIVED}:
         names = " or ".join(Status(code).name for code in sorted(expected))
         yield Violation("receipt", row.number, f"{names}, as its receipt says", [row])
+
+
+def _audit_references(row: StoredMessage, copies: Sequence[ProviderCopy]) -> Iterator[Violation]:
+    given = {reference for copy in copies for reference in copy.references}
+    for reference in sorted(set(row.references) - given):
+        expected = f"no reference {reference}: its provider did not give it to this message"
+        yield Violation("reference", row.number, expected, [row])
 
 
 def _audit_miss(row: StoredMessage, copies: Sequence[ProviderCopy]) -> Iterator[Violation]:

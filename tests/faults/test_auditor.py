@@ -113,6 +113,7 @@ def test_a_run_that_kept_every_promise_has_no_violation() -> None:
             "unexplained",
             {"stored": [_row(Status.PENDING, Status.INVALID_NUMBER)], "copies": [_copy(word="")]},
         ),
+        ("unexplained", {"written": [CANCELLED], "copies": [_copy(accepted=0, received_at=[])]}),
         ("history", {"stored": [_row(Status.SCHEDULED, Status.RECEIVED)]}),
         ("history", {"stored": [_row(Status.SENT, Status.RECEIVED)]}),
         ("history", {"stored": [_row(status=Status.FAILED)]}),
