@@ -1,16 +1,17 @@
-"""A campaign whose run is expanded and sent during the whole load."""
+"""A campaign whose run is expanded and sent during the whole load, and paused now and then."""
 
+import asyncio
 from datetime import UTC, datetime
 
-from faults.load.client import bearer
+from faults.load.client import bearer, words
 from faults.load.source import Source
 
 STREAM = "campaign"
 _LEAD = 2.0
 
 
-async def start(source: Source, *, recipients: int, seconds: float) -> None:
-    """Import an audience, and start a campaign whose messages are spread over so many seconds."""
+async def start(source: Source, *, recipients: int, seconds: float) -> str:
+    """Start a campaign of a new audience, spread over so many seconds; return its path."""
     account, headers = source.credentials["account"], bearer(source.credentials["manage"]["token"])
     names = {source.number(STREAM): f"Name{n}" for n in range(recipients)}
     lines = "to,name\n" + "".join(f"{number},{name}\n" for number, name in names.items())
@@ -35,3 +36,12 @@ async def start(source: Source, *, recipients: int, seconds: float) -> None:
     if answer is None or not answer.is_success:
         raise RuntimeError(f"no campaign: {imported.text} {answer and answer.text}")
     source.client.journal.write("accepted", stream=STREAM, numbers=list(names))
+    return f"{path}/campaigns/{words(answer)['id']}"
+
+
+async def pause_and_resume(source: Source, campaign: str) -> None:
+    """Pause a campaign for a moment; when it has ended, both are refused, which changes nothing."""
+    headers = bearer(source.credentials["manage"]["token"])
+    await source.client.ask("POST", f"{campaign}/pause", headers=headers)
+    await asyncio.sleep(source.rng(STREAM).uniform(1, 4))
+    await source.client.ask("POST", f"{campaign}/resume", headers=headers)

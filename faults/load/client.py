@@ -58,7 +58,7 @@ class CarefulClient:
                     return answer
                 if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
                     self.journal.write("error 500", path=path, key=key, body=answer.text[:200])
-                if answer.status_code == httpx.codes.CONFLICT and method == "DELETE":
+                if answer.status_code == httpx.codes.CONFLICT and key is None:
                     return answer
             await asyncio.sleep(_PAUSE)
         return None

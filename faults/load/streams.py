@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -18,6 +18,7 @@ from faults.load.source import Source
 from faults.rig import Rig
 
 _PER_SECOND = 4  # recipients of the campaign
+_PAUSED_EVERY = 20.0  # seconds
 _PATIENCE = 60.0  # seconds after the load, in which clients still wait for answers
 
 
@@ -42,17 +43,18 @@ async def run_load(rig: Rig, journal: Journal, receiver: Receiver, *, plan: Load
         source = Source(client, credentials=rig.credentials, callback_url=receiver.url, seed=seed)
         await smsgate.register(source)
         token = await emess.log_in(source)
-        await campaigns.start(
+        campaign = await campaigns.start(
             source, recipients=int(plan.seconds * plan.weight * _PER_SECOND), seconds=plan.seconds * 0.8
         )
-        streams: Mapping[str, tuple[float, Send]] = {
-            "otp": (0.25, lambda n: emess.send(source, n, token=token)),
-            "scheduler": (2.0 / plan.weight, lambda n: scheduler.send(source, n)),
-            "smsgate": (0.5 / plan.weight, lambda n: smsgate.send(source, n)),
-            "managed": (0.5 / plan.weight, lambda n: managed.send(source, n)),
-        }
+        streams: Sequence[tuple[float, Send]] = (
+            (0.25, lambda n: emess.send(source, n, token=token)),
+            (2.0 / plan.weight, lambda n: scheduler.send(source, n)),
+            (0.5 / plan.weight, lambda n: smsgate.send(source, n)),
+            (0.5 / plan.weight, lambda n: managed.send(source, n)),
+            (_PAUSED_EVERY, lambda _: campaigns.pause_and_resume(source, campaign)),
+        )
         async with asyncio.TaskGroup() as group:
-            for interval, send in streams.values():
+            for interval, send in streams:
                 group.create_task(_repeat(interval, send, end=end))
 
 
