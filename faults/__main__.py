@@ -8,6 +8,7 @@ with 1 if there is one. `--report` makes docs/trust.md of the results of runs.
 import argparse
 import asyncio
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from faults.report import summary, write_report
 from faults.result import RunReport, judge, load_report
 from faults.run import RunPlan, run, short_run
 
+_PREFIXES = ("DATABASE_URL", "REDIS_URL", "DISPATCHER_")  # the stack has settings of its own
 _DOCUMENT = Path(__file__).parents[1] / "docs" / "trust.md"
 
 
@@ -44,6 +46,8 @@ def main() -> int:
 
 
 def _run(plan: RunPlan, *, keep: Path | None) -> RunReport:
+    for name in [name for name in os.environ if name.startswith(_PREFIXES)]:
+        del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="dispatcher-faults-") as folder:
         result = asyncio.run(run(Path(folder), plan, announce=partial(print, flush=True, file=sys.stderr)))
         report = judge(plan, result)

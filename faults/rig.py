@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,8 +25,10 @@ from dispatcher.sandbox.provider_options import http_options, smpp_options
 from dispatcher.settings import Settings
 from faults.catalogue import clock_skew
 from faults.catalogue.proxy import FaultProxy, fault_proxy
+from tests.silent_proxy import Connect
 
 PROVIDERS = ("first", "second", "smpp")
+_LISTENERS = (*PROVIDERS, "api", "postgres", "valkey", "first-proxy", "smpp-proxy", "smpp-listener")
 _NICE = {"system": 5, "bulk": 10}
 _START = timedelta(minutes=3)
 _SETTINGS = {
@@ -54,44 +55,25 @@ class Rig:
     sandboxes: Mapping[str, httpx.AsyncClient]
     skewed: ManagedProcess | None
 
-    @property
-    def processes(self) -> Sequence[str]:
-        """The names of the dispatcher's own processes."""
-        return ["api", "beat", *(f"worker-{queue}" for queue in process_commands.THREADS)]
-
 
 @asynccontextmanager
 async def running_rig(directory: Path) -> AsyncIterator[Rig]:
     """Run a stack on this directory during the block."""
-    for name in [n for n in os.environ if n.startswith(("DATABASE_URL", "REDIS_URL", "DISPATCHER_"))]:
-        del os.environ[name]
     async with AsyncExitStack() as stack:
         supervisor = Supervisor(directory)
         await asyncio.to_thread(supervisor.open)
         stack.push_async_callback(asyncio.to_thread, supervisor.stop)
         postgres, valkey = postgres_process(directory), valkey_process(directory)
         await asyncio.to_thread(supervisor.start, postgres, valkey)
-        ports = {name: free_port() for name in ("api", "postgres", "valkey", "first-proxy", "smpp-proxy")}
-        ports |= {name: free_port() for name in (*PROVIDERS, "smpp-listener")}
+        ports = {name: free_port() for name in _LISTENERS}
         proxies = {
             name: await stack.enter_async_context(fault_proxy(connect, port))
-            for name, connect, port in (
-                ("postgres", _postgres_connect(postgres.url), ports["postgres"]),
-                ("valkey", _tcp(urlsplit(valkey.url).port or 0), ports["valkey"]),
-                ("first", _tcp(ports["first"]), ports["first-proxy"]),
-                ("smpp", _tcp(ports["smpp-listener"]), ports["smpp-proxy"]),
-            )
+            for name, connect, port in _proxied(ports, postgres.url, valkey.url)
         }
         secret = secrets.token_urlsafe(24)
         environment = _environment(ports, valkey.url, secret=secret)
-        settings = Settings(
-            database_url=environment["DATABASE_URL"],
-            redis_url=environment["REDIS_URL"],
-            jwt_secret=environment["DISPATCHER_JWT_SECRET"],
-        )
-        await asyncio.to_thread(migrate, settings)
         api_url = f"http://{LOOPBACK}:{ports['api']}"
-        credentials = await _credentials(settings, directory, api_url)
+        credentials = await _first_run(environment, directory, api_url)
         await asyncio.to_thread(supervisor.start, *_processes(directory, ports, environment, secret))
         yield Rig(
             supervisor=supervisor,
@@ -102,11 +84,7 @@ async def running_rig(directory: Path) -> AsyncIterator[Rig]:
             credentials=credentials,
             proxies=proxies,
             sandboxes={
-                name: await stack.enter_async_context(
-                    httpx.AsyncClient(
-                        base_url=f"http://{LOOPBACK}:{ports[name]}", timeout=30, trust_env=False
-                    )
-                )
+                name: await stack.enter_async_context(_client(f"http://{LOOPBACK}:{ports[name]}"))
                 for name in PROVIDERS
             },
             skewed=_skewed(environment),
@@ -126,11 +104,27 @@ async def wait_until_ready(rig: Rig) -> None:
                 await asyncio.sleep(0.2)
 
 
-def _tcp(port: int) -> Any:
+def _proxied(
+    ports: Mapping[str, int], postgres_url: str, valkey_url: str
+) -> Sequence[tuple[str, Connect, int]]:
+    """Return the name, the server and the port of each proxy."""
+    return [
+        ("postgres", _postgres_connect(postgres_url), ports["postgres"]),
+        ("valkey", _tcp(urlsplit(valkey_url).port or 0), ports["valkey"]),
+        ("first", _tcp(ports["first"]), ports["first-proxy"]),
+        ("smpp", _tcp(ports["smpp-listener"]), ports["smpp-proxy"]),
+    ]
+
+
+def _client(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
+
+
+def _tcp(port: int) -> Connect:
     return partial(asyncio.open_connection, LOOPBACK, port)
 
 
-def _postgres_connect(url: str) -> Any:
+def _postgres_connect(url: str) -> Connect:
     query = parse_qs(urlsplit(url).query)
     path = Path(query["host"][0]) / f".s.PGSQL.{query['port'][0]}"
     return partial(asyncio.open_unix_connection, str(path))
@@ -161,7 +155,14 @@ def _providers(ports: Mapping[str, int], *, secret: str) -> list[dict[str, objec
     return found
 
 
-async def _credentials(settings: Settings, directory: Path, api_url: str) -> Mapping[str, Any]:
+async def _first_run(environment: Mapping[str, str], directory: Path, api_url: str) -> Mapping[str, Any]:
+    """Create the tables, the account and its keys; return what a program needs to use them."""
+    settings = Settings(
+        database_url=environment["DATABASE_URL"],
+        redis_url=environment["REDIS_URL"],
+        jwt_secret=environment["DISPATCHER_JWT_SECRET"],
+    )
+    await asyncio.to_thread(migrate, settings)
     file = directory / first_run.FILE
     async with open_context(settings, name="faults") as ctx:
         await first_run.ensure(ctx, file, {"base_url": api_url})

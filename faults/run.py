@@ -62,19 +62,14 @@ async def run(directory: Path, run_plan: RunPlan, *, announce: Announce) -> RunR
     """Start a stack on this directory, strike at it under load, and return the evidence."""
     journal = Journal(directory / "journal.jsonl")
     async with AsyncExitStack() as stack:
+        stack.callback(journal.close)
         disk = stack.enter_context(small_disk(directory / "postgres"))
         announce("starting the stack")
         rig = await stack.enter_async_context(running_rig(directory))
         receiver = await stack.enter_async_context(running_receiver(journal))
         await wait_until_ready(rig)
         ground = Ground(rig, receiver, disk)
-        missing = {"small disk": disk is None, "libfaketime": rig.skewed is None}
-        available = frozenset(name for name, is_missing in missing.items() if not is_missing)
-        faults = (
-            plan_short(run_plan.seed)
-            if run_plan.is_short
-            else plan(run_plan.seed, seconds=run_plan.seconds, available=available)
-        )
+        faults = _planned(run_plan, ground)
         announce(f"seed {run_plan.seed}: {len(faults)} faults in {run_plan.seconds:.0f} s")
         async with asyncio.TaskGroup() as group:
             load = LoadPlan(run_plan.seconds, run_plan.weight)
@@ -84,13 +79,24 @@ async def run(directory: Path, run_plan: RunPlan, *, announce: Announce) -> RunR
         began = time.time()
         announce("settling")
         await _settle(rig, _SETTLE)
-        journal.close()
         return RunResult(
             evidence=await collect(rig, read_journal(directory / "journal.jsonl")),
             journal=directory / "journal.jsonl",
-            skipped=[name for name, is_missing in missing.items() if is_missing],
+            skipped=_missing(ground),
             settled_in=time.time() - began,
         )
+
+
+def _missing(ground: Ground) -> Sequence[str]:
+    """Return what this machine lacks for some of the faults."""
+    has = {"small disk": ground.disk, "libfaketime": ground.rig.skewed}
+    return [name for name, means in has.items() if means is None]
+
+
+def _planned(run_plan: RunPlan, ground: Ground) -> Sequence[PlannedFault]:
+    if run_plan.is_short:
+        return plan_short(run_plan.seed)
+    return plan(run_plan.seed, seconds=run_plan.seconds, missing=frozenset(_missing(ground)))
 
 
 async def _strike(ground: Ground, planned: PlannedFault, journal: Journal, announce: Announce) -> None:

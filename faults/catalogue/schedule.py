@@ -21,9 +21,9 @@ class PlannedFault:
     end: float
 
 
-def plan(seed: int, *, seconds: float, available: frozenset[str]) -> Sequence[PlannedFault]:
+def plan(seed: int, *, seconds: float, missing: frozenset[str] = frozenset()) -> Sequence[PlannedFault]:
     """Return the faults of a run: each kind once in a random order, then again, while there is time."""
-    kinds = [fault for fault in FAULTS if available.issuperset(fault.needs)]
+    kinds = [fault for fault in FAULTS if missing.isdisjoint(fault.needs)]
     return list(_plan(random.Random(f"{seed} schedule"), kinds, seconds, _QUIET))
 
 
