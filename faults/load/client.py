@@ -57,7 +57,8 @@ class CarefulClient:
                 if answer.status_code not in _REPEAT:
                     return answer
                 if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
-                    self.journal.write("error 500", path=path, key=key, body=answer.text[:200])
+                    # It is repeated, and it is a defect all the same.
+                    self.journal.write("refused", stream=path, status=500, body=answer.text[:300])
                 if answer.status_code == httpx.codes.CONFLICT and key is None:
                     return answer
             await asyncio.sleep(_PAUSE)
