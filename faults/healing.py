@@ -15,7 +15,7 @@ class Healing:
     What one fault did to the one-time passwords.
 
     `seconds` counts from the fault's start if the dispatcher can heal while it
-    is in place, else from its end; None if the next fault came before. `worst`
+    is in place, else from its end; None if the next fault came before that. `worst`
     is the longest way of a password, `late` how many took more than a second.
     """
 
@@ -39,8 +39,8 @@ def heal_times(evidence: Evidence) -> Sequence[Healing]:
 
 
 def _next_start(later: Sequence[StrikeTime], strike: StrikeTime) -> float:
-    """Return when the next fault starts that does not overlap this one."""
-    return min((s.start for s in later if s.start >= strike.end), default=float("inf"))
+    """Return when the next fault starts, in place of this one or beside it."""
+    return min((s.start for s in later if s.start > strike.start), default=float("inf"))
 
 
 def _ways(evidence: Evidence) -> Iterator[tuple[float, float]]:
@@ -56,11 +56,14 @@ def _ways(evidence: Evidence) -> Iterator[tuple[float, float]]:
 
 
 def _healing(strike: StrikeTime, ways: Sequence[tuple[float, float]], *, until: float) -> Healing:
-    own = [(asked, took) for asked, took in ways if strike.start <= asked < until]
+    # What is asked for just before the next fault may be late because of that.
+    own = [(asked, took) for asked, took in ways if strike.start <= asked < until - PROMPT]
     start = strike.start if strike.heals_in_place else strike.end
     late = [asked for asked, took in own if took > PROMPT]
-    after = [asked for asked in late if asked >= start]
-    healed = next((asked for asked, took in own if not after or asked > after[-1]), None)
-    seconds = 0.0 if not after else None if healed is None else healed - start
+    ill_until = max((asked for asked in late if asked >= start), default=None)
+    healed = next(
+        (asked for asked, _ in own if asked >= start and (ill_until is None or asked > ill_until)), None
+    )
+    seconds = None if healed is None else 0.0 if ill_until is None else healed - start
     worst = max((took for _, took in own), default=0.0)
     return Healing(strike.name, strike.start, strike.end, strike.heals_in_place, seconds, worst, len(late))

@@ -111,7 +111,7 @@ def _render_healing(healings: Sequence[Healing]) -> Iterator[str]:
         known = [h.seconds for h in found if h.seconds is not None]
         unknown = len(found) - len(known)
         longest = f"{max(known):.1f} s" if known else "–"
-        longest += f", {unknown} not before the next fault" if unknown else ""
+        longest += f", {unknown} cut short by the next fault" if unknown else ""
         yield (
             f"| {name} | {len(found)} | {'start' if found[0].in_place else 'end'}"
             f" | {f'{median(known):.1f} s' if known else '–'} | {longest} | {_seconds(found)} |"
@@ -119,4 +119,5 @@ def _render_healing(healings: Sequence[Healing]) -> Iterator[str]:
 
 
 def _seconds(healings: Sequence[Healing]) -> str:
-    return f"{max(healing.worst for healing in healings):.1f} s"
+    worst = [healing.worst for healing in healings if healing.seconds is not None]
+    return f"{max(worst):.1f} s" if worst else "–"

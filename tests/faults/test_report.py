@@ -48,7 +48,7 @@ def test_the_report_replaces_the_measured_part_alone(tmp_path: Path) -> None:
     assert "| 7 | 10.0 | 2 | 100 | 99 | 50 | 3 | 2 | 12 s |" in text
     assert "| lost after an answer of success | 1 |" in text
     assert "- seed 7, lost: `lost: +254: expected a row`" in text
-    assert "| Valkey wiped | 4 | start | 2.5 s | 2.5 s, 2 not before the next fault | 8.0 s |" in text
+    assert "| Valkey wiped | 4 | start | 2.5 s | 2.5 s, 2 cut short by the next fault | 3.0 s |" in text
 
 
 def test_a_page_without_a_measured_part_is_left_alone(tmp_path: Path) -> None:
