@@ -7,7 +7,7 @@ from dispatcher.api.errors import PROBLEM, problem
 from dispatcher.api.operations import MountedApp, MountPoint, Operations
 from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
-from dispatcher.service.health import readiness
+from dispatcher.service.health.readiness import readiness
 
 operations = Operations()
 

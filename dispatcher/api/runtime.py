@@ -13,7 +13,7 @@ from dispatcher.bootstrap import open_callback_sender, open_context
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter
 from dispatcher.service.context import Context
-from dispatcher.service.health import require_migrated
+from dispatcher.service.health.readiness import require_migrated
 from dispatcher.service.receipts.ingest import ReceiptMatcher
 from dispatcher.service.receipts.refused import RefusedReceipts
 from dispatcher.settings import Settings

@@ -115,6 +115,7 @@ class ProviderCalls:
             return [Unknown(f"{name} did not end the call in time")] * len(outgoing)
         except Exception as error:  # a bug of a plug-in must not lose the claim: messages may have been sent
             log.exception("provider_crashed", provider=name, references=[o.reference for o in outgoing])
+            self._ctx.background.failures.note(f"plug-in of {name}", error)
             return [Unknown(f"{name} crashed: {type(error).__name__}")] * len(outgoing)
         if len(outcomes) != len(outgoing):
             log.error("provider_miscounted", provider=name, messages=len(outgoing), outcomes=len(outcomes))
