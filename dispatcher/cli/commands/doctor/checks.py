@@ -5,6 +5,7 @@ They open their own connections, so that a fault in the dispatcher's own
 connections does not hide another one.
 """
 
+import json
 import shlex
 import shutil
 import stat
@@ -88,6 +89,19 @@ def providers(settings: Settings) -> Finding:
             "set DISPATCHER_PROVIDERS",
         )
     return ok("providers", ", ".join(f"{p.name} ({p.plugin}, {p.tps:g} TPS)" for p in settings.providers))
+
+
+def unsigned(settings: Settings) -> Sequence[Finding]:
+    """Warn of each provider whose receipts and inbound messages are believed whoever sends them."""
+    return [
+        warn(
+            "providers",
+            f"{provider.name} believes everybody who knows its receipt URL",
+            'set receipts.signature in its options to another kind than "none"',
+        )
+        for provider in settings.providers
+        if '"signature": {"kind": "none"}' in json.dumps(provider.options, default=str)
+    ]
 
 
 def receipts(unknown: int) -> Finding:

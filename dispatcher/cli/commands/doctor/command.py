@@ -69,7 +69,13 @@ async def _check_context(settings: Settings) -> Sequence[Finding]:
                 migrations = fail("migrations", str(error), "run `dispatcher migrate`")
             except Unavailable as error:
                 migrations = fail("migrations", str(error), "see postgres")
-            return [migrations, checks.providers(settings), *found, *await redis_findings(ctx)]
+            return [
+                migrations,
+                checks.providers(settings),
+                *checks.unsigned(settings),
+                *found,
+                *await redis_findings(ctx),
+            ]
     except Misconfigured as error:
         return [fail("providers", str(error), "correct DISPATCHER_PROVIDERS")]
 
