@@ -106,6 +106,7 @@ class ProviderHealth:
         else:
             exchange = await self._move(exchange, {name: longest for name, (_, longest) in taken.items()})
             self.last_snapshot = exchange
+        await self.breakers.refusals.write()
         await self._read_overrides(None if exchange is None else exchange.overrides_version)
         now = datetime.now(UTC) if self.last_snapshot is None else self.last_snapshot.now
         for name in names:

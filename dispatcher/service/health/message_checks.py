@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,6 +16,10 @@ from dispatcher.store.messages import delays
 from dispatcher.store.messages.delays import ProviderWait
 
 _MOST_LINES = 10
+_ACCOUNT_ADVICE = (
+    "correct its credentials in DISPATCHER_PROVIDERS, restart, and try `dispatcher provider test {} +NUMBER`"
+)
+_RECENT = timedelta(minutes=15)  # the pauses between tries grow, and an old refusal says little
 
 
 async def delayed(ctx: Context, *, count_up_to: int) -> Sequence[Finding]:
@@ -31,8 +36,23 @@ async def delayed(ctx: Context, *, count_up_to: int) -> Sequence[Finding]:
     waits, due = await ctx.database.transact(read)
     return [
         *_provider_waits(ctx, waits, count_up_to),
+        *await _account_refusals(ctx, count_up_to),
         *(_overdue(ctx, tier, at) for tier, at in due.items()),
     ]
+
+
+async def _account_refusals(ctx: Context, most: int) -> Sequence[Finding]:
+    """Return a failure for each provider that refuses our account, with the messages that wait for a try."""
+    findings: list[Finding] = []
+    for name, last in (await ctx.provider_health.breakers.refusals.read()).items():
+        if name not in ctx.providers or last.since is None or ctx.now() - last.at > _RECENT:
+            continue
+        waiting = await ctx.database.single(partial(delays.retries, provider=name, limit=most))
+        lasted = format_duration(max(ctx.now() - last.since, timedelta()))
+        messages = "1 message waits" if waiting == 1 else f"{waiting:,} messages wait"
+        text = f"it has refused our account for {lasted}: {last.words}; {messages} for the next try"
+        findings.append(fail(f"provider {name}", text, _ACCOUNT_ADVICE.format(name)))
+    return findings
 
 
 def _provider_waits(ctx: Context, waits: Sequence[ProviderWait], most: int) -> Sequence[Finding]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from dispatcher.domain.delivery.provider import Listens, Outcome, Outgoing, ProviderConfig, ProviderReports
+from dispatcher.domain.delivery.refusal import Refusal
 from dispatcher.domain.errors import Invalid, NotFound, Unavailable
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.text import is_blank
@@ -39,6 +40,7 @@ class ProviderReport:
     `window` counts the results of its calls in the breaker's window, over all
     processes; None when Redis cannot be reached. `in_flight` is how many
     messages are in a call now. `history` has the newest change first.
+    `last_refusal` is None if there is none, or Redis cannot be reached.
     """
 
     config: ProviderConfig
@@ -46,6 +48,7 @@ class ProviderReport:
     window: CallCounts | None
     in_flight: int
     history: Sequence[ProviderChange]
+    last_refusal: Refusal | None = None
 
     @property
     def tps(self) -> float | None:
@@ -152,6 +155,7 @@ async def _report(ctx: Context, config: ProviderConfig, in_flight: int) -> Provi
     health, name = ctx.provider_health, config.name
     moves = [ProviderChange(s.since, s.breaker, s.cause) for s in await health.breakers.history(name)]
     stored = await ctx.database.single(lambda c: overrides.history(c, name, limit=_HISTORY))
+    refusals = await health.breakers.refusals.read()
     overridden = [ProviderChange(o.at, o.override, o.reason, o.by) for o in stored]
     return ProviderReport(
         config=config,
@@ -159,6 +163,7 @@ async def _report(ctx: Context, config: ProviderConfig, in_flight: int) -> Provi
         window=None if health.last_snapshot is None else health.last_snapshot.known[name].window,
         in_flight=in_flight,
         history=sorted([*moves, *overridden], key=lambda change: change.at, reverse=True),
+        last_refusal=refusals.get(name),
     )
 
 

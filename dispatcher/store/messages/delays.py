@@ -55,6 +55,16 @@ SELECT waits_for, count(*) AS n, min(wait_since) AS since FROM (
 GROUP BY waits_for ORDER BY n DESC, waits_for
 """)
 
+# Retries are due soon: those of a provider are among the next of each tier to be looked at.
+_RETRIES = text(f"""
+SELECT count(*) FROM unnest(CAST(:tiers AS text[])) AS t(tier)
+CROSS JOIN LATERAL (
+    SELECT m.provider, m.wait_kind FROM messages m WHERE m.place = 'held' AND m.tier = t.tier
+    ORDER BY m.tier, m.wake_at LIMIT :limit
+) AS next
+WHERE next.wait_kind = {kind_of(WaitKind.RETRY)} AND next.provider = :provider
+""")
+
 # A message is due since its own time, or since its last wait for something else than the dispatcher itself:
 # a lane that nobody consumes returns it to `ready` again and again. Of the ready ones only the next of each
 # flow counts, and none of a paused campaign.
@@ -120,6 +130,12 @@ async def provider_waits(connection: AsyncConnection, *, limit: int) -> Sequence
         for row in rows
         if row.waits_for is not None
     ]
+
+
+async def retries(connection: AsyncConnection, provider: str, *, limit: int) -> int:
+    """Return how many of the next `limit` held messages of each tier wait for a try after this provider's."""
+    values = {"provider": provider, "limit": limit, "tiers": [tier.value for tier in Tier]}
+    return await connection.scalar(_RETRIES, values) or 0
 
 
 async def oldest_due(connection: AsyncConnection, tier: Tier, *, now: datetime) -> datetime | None:

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rejected
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.routing.provider_state import Override
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.service.health.finding import Finding, Level
@@ -130,5 +132,49 @@ def test_the_time_that_a_message_waited_for_a_provider_is_not_counted_again(worl
         world.time.advance(timedelta(seconds=6))
         [found] = await _faults(world)
         assert found.subject == "tier critical"
+
+    world.run(story)
+
+
+async def _refuse_account(world: World) -> None:
+    world.sim.always(Deferred("HTTP 401: wrong key", of_account=True))
+    await world.submit()
+    await world.deliver()
+    await world.ctx.provider_health.refresh()
+
+
+def test_a_provider_that_refuses_our_credentials_is_named_with_the_messages_that_wait(world: World) -> None:
+    async def story() -> None:
+        await _refuse_account(world)
+        world.time.advance(timedelta(seconds=1))
+        [found] = await _faults(world)
+        assert (found.subject, found.level) == ("provider sim", Level.FAIL)
+        assert found.text == (
+            "it has refused our account for 1.0 s: HTTP 401: wrong key; 1 message waits for the next try"
+        )
+        assert "`dispatcher provider test sim +NUMBER`" in found.advice
+        [report] = await providers.every(world.ctx)
+        assert report.last_refusal is not None
+        assert report.last_refusal.words == "HTTP 401: wrong key"
+
+    world.run(story)
+
+
+@pytest.mark.parametrize(
+    "outcome", [Accepted(("a",)), Rejected(Status.FAILED, "HTTP 400"), Deferred("HTTP 503")]
+)
+def test_a_provider_that_answers_otherwise_no_longer_refuses_our_account(
+    world: World, outcome: Outcome
+) -> None:
+    async def story() -> None:
+        await _refuse_account(world)
+        world.sim.always(outcome)
+        await world.submit()
+        await world.deliver()
+        await world.ctx.provider_health.refresh()
+        assert await _faults(world) == []
+        [report] = await providers.every(world.ctx)
+        assert report.last_refusal is not None
+        assert report.last_refusal.since is None
 
     world.run(story)

@@ -39,6 +39,21 @@ class RecentOutcomesResponse(ResponseModel):
     median_ms: int | None
 
 
+class RefusalResponse(ResponseModel):
+    """
+    The last message that a provider did not take: what we made of it, and the provider's words.
+
+    The words are without phone numbers and texts. `since` is when it began to
+    refuse our account or its credentials; null if it does not.
+    """
+
+    outcome: str
+    words: str
+    at: datetime
+    of_account: bool
+    since: datetime | None
+
+
 class ProviderResponse(ResponseModel):
     """
     A provider with its state, and the latest changes of it (`story`).
@@ -57,6 +72,7 @@ class ProviderResponse(ResponseModel):
     until: datetime | None
     window: RecentOutcomesResponse | None
     out: int
+    last_refusal: RefusalResponse | None
     story: list[ProviderChangeResponse]
 
 
@@ -135,5 +151,6 @@ def _response(report: ProviderReport) -> ProviderResponse:
             median_ms=None if latency is None else latency // timedelta(milliseconds=1),
         ),
         out=report.in_flight,
+        last_refusal=report.last_refusal and RefusalResponse.model_validate(report.last_refusal),
         story=[ProviderChangeResponse.model_validate(change) for change in report.history],
     )

@@ -23,6 +23,7 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
     Unsent,
 )
+from dispatcher.domain.delivery.refusal import Refusal
 from dispatcher.domain.duration import format_duration
 from dispatcher.domain.errors import NotConfirmed
 from dispatcher.domain.routing.provider_state import WORDS, Override
@@ -71,6 +72,9 @@ def list_providers(
         print_json([_whole(report) for report in reports])
         return
     print_table(_COLUMNS, [_row(report, now) for report in reports], numbers=_NUMBERS)
+    for report in reports:
+        if report.last_refusal is not None:
+            print_line(f"{report.config.name} {_refusal(report.last_refusal, now)}")
     if any(report.window is None for report in reports):
         print_line("Redis cannot be reached: the state of the breakers is unknown")
     if story:
@@ -173,6 +177,17 @@ def _row(report: ProviderReport, now: datetime) -> Sequence[object]:
     )
 
 
+def _refusal(last: Refusal, now: datetime) -> str:
+    """Return the last refusal as the rest of a sentence that begins with the provider's name."""
+    ago = format_duration(max(now - last.at, timedelta()))
+    account = (
+        ""
+        if last.since is None
+        else f"; it has refused our account for {format_duration(max(now - last.since, timedelta()))}"
+    )
+    return f"last refused a message {ago} ago ({last.outcome}): {last.words}{account}"
+
+
 def _whole(report: ProviderReport) -> dict[str, object]:
     latency = None if report.window is None else report.window.latency
     return {
@@ -191,6 +206,7 @@ def _whole(report: ProviderReport) -> dict[str, object]:
             "median_ms": None if latency is None else latency // timedelta(milliseconds=1),
         },
         "out": report.in_flight,
+        "last_refusal": report.last_refusal and asdict(report.last_refusal),
         "story": [asdict(change) for change in report.history],
     }
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Deferred
 from tests.api.manage.client import PREFIX, ManagementClient, run_with_api
 from tests.world import World
 
@@ -27,6 +28,22 @@ def test_each_action_sets_its_override(world: World, verb: str, order: str) -> N
     async def story(api: ManagementClient) -> None:
         assert (await api.post(f"/providers/sim/{verb}", {"confirm": True}))["order"] == order
         assert world.ctx.provider_states["sim"].override == order
+
+    run_with_api(world, story)
+
+
+def test_the_last_refusal_of_a_provider_is_shown(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        [shown] = (await api.http.get(f"{PREFIX}/providers")).json()
+        assert shown["last_refusal"] is None
+        world.sim.always(Deferred("HTTP 401: wrong key", of_account=True))
+        await world.submit()
+        await world.deliver()
+        [shown] = (await api.http.get(f"{PREFIX}/providers")).json()
+        refused = shown["last_refusal"]
+        assert (refused["outcome"], refused["words"]) == ("deferred", "HTTP 401: wrong key")
+        assert refused["of_account"] is True
+        assert refused["at"] == refused["since"]
 
     run_with_api(world, story)
 

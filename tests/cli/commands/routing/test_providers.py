@@ -1,11 +1,16 @@
 """`dispatcher provider`: list, override, test."""
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Deferred
+from dispatcher.lanes.connect import open_async_redis
+from dispatcher.lanes.refusals import Refusals
 from tests.cli.command import Run, refused
 from tests.providers.peer import closed_port
 
@@ -36,6 +41,24 @@ def test_the_list_shows_each_state_since_when_and_why(two: Run) -> None:
         ("acme", "paused", 0),
         ("backup", "none", 0),
     ]
+
+
+def test_the_list_shows_the_last_refusal_of_a_provider(two: Run, redis_url: str) -> None:
+    async def refuse() -> None:
+        redis = open_async_redis(redis_url)
+        refusals = Refusals(redis)
+        outcome = Deferred("HTTP 401: wrong key", of_account=True)
+        refusals.note("acme", outcome, number="+254712345678", text="Hi", at=datetime.now(UTC))
+        await refusals.write()
+        await redis.aclose()
+
+    asyncio.run(refuse())
+    line = two("provider", "list").out.splitlines()[-1]
+    assert line.startswith("acme last refused a message ")
+    assert " ago (deferred): HTTP 401: wrong key; it has refused our account for " in line
+    printed = two("provider", "list", "--json").json
+    assert printed[0]["last_refusal"]["words"] == "HTTP 401: wrong key"
+    assert printed[1]["last_refusal"] is None
 
 
 @pytest.mark.parametrize(
