@@ -186,8 +186,10 @@ class MessageLives(RuleBasedStateMachine):
 
     @rule(which=picks)
     def withdraw(self, which: int) -> None:
-        if (picked := self.pick(which)) is not None and self.run(
-            withdraw.one(self.world.ctx, self.world.caller, picked[1].id)
+        if (
+            (picked := self.pick(which)) is not None
+            and picked[1].withdrawn_at is None
+            and self.run(withdraw.one(self.world.ctx, self.world.caller, picked[1].id))
         ):
             picked[1].withdrawn_at = self.world.time.now()
 
