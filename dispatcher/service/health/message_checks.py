@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.duration import format_duration
-from dispatcher.domain.routing.provider_state import AVAILABLE, Override
+from dispatcher.domain.routing.provider_state import AVAILABLE, WORDS, Override
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.service.context import Context
 from dispatcher.service.health.finding import Finding, fail, ok, warn
@@ -75,7 +75,11 @@ def _provider_wait(
         messages = f"{count:,} or more messages wait"
     states = " and ".join(f"{name} is {_state(ctx, name, waits[0].states[name])}" for name in names)
     text = f"{messages}, the oldest for {format_duration(ctx.now() - since)}: {states}"
-    return fail(f"provider {', '.join(names)}", text, "; ".join(_advice(ctx, name) for name in names))
+    return fail(
+        f"provider {', '.join(names)}",
+        text,
+        "; ".join(_advice(ctx, name, waits[0].states[name]) for name in names),
+    )
 
 
 def _state(ctx: Context, name: str, noted: str) -> str:
@@ -94,10 +98,12 @@ def _state(ctx: Context, name: str, noted: str) -> str:
     return f"{health.describe(name, state)}{lasted}"
 
 
-def _advice(ctx: Context, name: str) -> str:
+def _advice(ctx: Context, name: str, noted: str) -> str:
     if name not in ctx.providers:
         return f"add {name} to DISPATCHER_PROVIDERS, and restart"
-    if ctx.provider_states.get(name, AVAILABLE).override in {Override.PAUSED, Override.DRAINED}:
+    state = ctx.provider_states.get(name, AVAILABLE)
+    word = str(state) if state.is_limited else noted.partition(" ")[0]
+    if word in {WORDS[Override.PAUSED], WORDS[Override.DRAINED]}:
         return f"`dispatcher provider resume {name}`"
     return f"{name} is tried again by itself: `dispatcher provider list --story` says what it answers"
 

@@ -52,6 +52,7 @@ def test_a_process_that_does_not_know_the_override_shows_what_the_message_was_he
         [found] = await _faults(world)
         assert found.text.startswith("1 message waits, ")
         assert "sim is paused by ada (unpaid bill)" in found.text
+        assert found.advice == "`dispatcher provider resume sim`"
 
     world.run(story)
 
