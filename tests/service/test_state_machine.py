@@ -37,12 +37,11 @@ from dispatcher.service.delivery import recorder
 from dispatcher.service.delivery.recorder import Recorder
 from dispatcher.service.messages import edits, withdraw
 from dispatcher.service.receipts import ingest
-from dispatcher.store.delivery import claims
 from tests.world import ScriptedProvider, World
 
 T = TypeVar("T")
 
-SECOND, HOUR, LEASE = timedelta(seconds=1), timedelta(hours=1), timedelta(seconds=30)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 CREDITS = 1000
 _names = count()
 
@@ -53,9 +52,10 @@ picks = st.integers(0, 50)
 
 @dataclass(frozen=True)
 class Take:
-    """A message that the provider took."""
+    """A message that the provider took, and the number of the call."""
 
     ref: str
+    call: int
     at: datetime
     text: str
 
@@ -78,12 +78,15 @@ class ModelProvider(ScriptedProvider):
         self.calls = 0
 
     async def take(self, outgoing: Outgoing) -> Outcome:
+        return self.outcome_of(outgoing)
+
+    def outcome_of(self, outgoing: Outgoing) -> Outcome:
         assert self.world is not None
         self.calls += 1
         how = self.script[self.calls % len(self.script)] if self.script else "a"
         ref = f"{outgoing.reference}-{outgoing.attempt}"
         if how in "at":
-            self.taken[outgoing.reference].append(Take(ref, self.world.time.now(), outgoing.text))
+            self.taken[outgoing.reference].append(Take(ref, self.calls, self.world.time.now(), outgoing.text))
         match how:
             case "a":
                 return Accepted((ref,))
@@ -96,14 +99,27 @@ class ModelProvider(ScriptedProvider):
         return Unknown("no answer")
 
 
+@dataclass(frozen=True)
+class Order:
+    """What holds for all calls after the call `since`."""
+
+    since: int
+    window: tuple[datetime, datetime]
+    text: str
+
+
 @dataclass
 class Expected:
-    """What the model knows of a message."""
+    """What the model knows of a message; the last of `orders` holds."""
 
     id: int
-    windows: list[tuple[datetime, datetime]]
-    texts: list[str]
-    withdrawn_at: datetime | None = None
+    number: str
+    orders: list[Order]
+    last_call: int | None = None
+    """The number of the last call before it was withdrawn."""
+
+    def order_at(self, call: int) -> Order:
+        return [order for order in self.orders if order.since < call][-1]
 
 
 class MessageLives(RuleBasedStateMachine):
@@ -124,6 +140,8 @@ class MessageLives(RuleBasedStateMachine):
         self.unwritten: list[Attempt] = []
         self.written: list[DecidedAttempt] = []
         self.delivered: set[str] = set()
+        self.opted_out: dict[str, int] = {}
+        """The number of the last call before each opt-out."""
         self.lost: list[int] = []
         world.lanes.take()
 
@@ -164,16 +182,17 @@ class MessageLives(RuleBasedStateMachine):
         )
         for message in batch.messages:
             row = self.run(self.world.row(message.id))
-            known = Expected(message.id, [(row.not_before, row.not_after)], [row.text])
-            self.messages[str(row.public_id)] = known
+            order = Order(self.provider.calls, (row.not_before, row.not_after), row.text)
+            self.messages[str(row.public_id)] = Expected(message.id, row.number, [order])
 
     @rule(which=picks, parts=st.integers(1, 3))
     def change_the_text(self, which: int, parts: int) -> None:
         if (picked := self.pick(which)) is not None:
-            text = chr(ord("b") + len(picked[1].texts)) * 150 * parts
+            orders = picked[1].orders
+            text = chr(ord("b") + len(orders) % 20) * 150 * parts
             chosen = Selection(self.account, message=picked[1].id)
             if self.run(edits.edit(self.world.ctx, chosen, NewText(text))).changed:
-                picked[1].texts.append(text)
+                orders.append(Order(self.provider.calls, orders[-1].window, text))
 
     @rule(which=picks, after=st.integers(0, 90), lasts=st.integers(10, 600))
     def change_the_window(self, which: int, after: int, lasts: int) -> None:
@@ -182,20 +201,22 @@ class MessageLives(RuleBasedStateMachine):
             window = (begin, begin + lasts * SECOND)
             chosen = Selection(self.account, message=picked[1].id)
             if self.run(edits.edit(self.world.ctx, chosen, Reschedule(*window))).changed:
-                picked[1].windows.append(window)
+                picked[1].orders.append(Order(self.provider.calls, window, picked[1].orders[-1].text))
 
     @rule(which=picks)
     def withdraw(self, which: int) -> None:
         if (
             (picked := self.pick(which)) is not None
-            and picked[1].withdrawn_at is None
+            and picked[1].last_call is None
             and self.run(withdraw.one(self.world.ctx, self.world.caller, picked[1].id))
         ):
-            picked[1].withdrawn_at = self.world.time.now()
+            picked[1].last_call = self.provider.calls
 
     @rule(number=st.integers(0, 2))
     def opt_out(self, number: int) -> None:
-        self.run(opt_outs.add(self.world.ctx, self.account, [f"+25471234{number:04}"]))
+        to = f"+25471234{number:04}"
+        self.run(opt_outs.add(self.world.ctx, self.account, [to]))
+        self.opted_out.setdefault(to, self.provider.calls)
 
     # What the dispatcher does
 
@@ -221,29 +242,9 @@ class MessageLives(RuleBasedStateMachine):
         """A worker claims, calls the provider, and is cut off before it writes the outcome."""
         if (picked := self.pick(which)) is not None:
             self.provider.script = script
-            self.run(self._claim_and_die(picked[1].id))
-
-    async def _claim_and_die(self, message_id: int) -> None:
-        world = self.world
-        due = await world.ctx.database.single(lambda c: claims.read(c, [message_id]))
-        now = world.time.now()
-        if not due or due[0].opted_out or not due[0].window.not_before <= now < due[0].window.not_after:
-            return
-        [message] = due
-        attempt = await world.claim(message_id, lease=LEASE)
-        self.unwritten.append(
-            Attempt(
-                message_id=message_id,
-                attempt=attempt,
-                tier=message.tier,
-                not_after=message.window.not_after,
-                deferrals=message.deferrals,
-                doubts=message.doubts,
-                provider="sim",
-                outcome=await self.provider.take(message.outgoing(attempt)),
-                parts_taken=message.parts_taken,
-            )
-        )
+            attempt = self.run(self.world.claim_and_call(picked[1].id, self.provider.outcome_of))
+            if attempt is not None:
+                self.unwritten.append(attempt)
 
     @rule(which=picks)
     def write_late(self, which: int) -> None:
@@ -312,9 +313,11 @@ class MessageLives(RuleBasedStateMachine):
         open_attempts = sum(attempt.message_id == known.id for attempt in self.unwritten)
         assert len(takes) <= 1 + row.doubts, "taken more often than its doubts allow"
         for take in takes:
-            assert take.text in known.texts
-            assert any(begin <= take.at < end for begin, end in known.windows), "sent outside its window"
-            assert known.withdrawn_at is None or take.at <= known.withdrawn_at, "sent after it was withdrawn"
+            order = known.order_at(take.call)
+            assert take.text == order.text, "sent with a text that was changed"
+            assert order.window[0] <= take.at < order.window[1], "sent outside its window"
+            assert known.last_call is None or take.call <= known.last_call, "sent after it was withdrawn"
+            assert take.call <= self.opted_out.get(known.number, take.call), "sent after the opt-out"
         if takes:
             assert not status.is_refunded, "refunded, and the provider has it"
         if status in {Status.SENT, Status.RECEIVED}:
