@@ -5,17 +5,14 @@ The service, Postgres and Valkey are real; time and the provider are the model's
 histories and credits must agree with what the model saw.
 """
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count, pairwise
-from typing import Any, TypeVar
+from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.delivery.message import Attempt, DecidedAttempt
@@ -37,25 +34,36 @@ from dispatcher.service.delivery import recorder
 from dispatcher.service.delivery.recorder import Recorder
 from dispatcher.service.messages import edits, withdraw
 from dispatcher.service.receipts import ingest
-from dispatcher.store.delivery import claims
 from tests.world import ScriptedProvider, World
 
-T = TypeVar("T")
-
-SECOND, HOUR, LEASE = timedelta(seconds=1), timedelta(hours=1), timedelta(seconds=30)
+SECOND, LEASE, HOUR = timedelta(seconds=1), timedelta(seconds=30), timedelta(hours=1)
 CREDITS = 1000
+OPTS_OUT = "+254712340002"
 _names = count()
+
+_ROWS = """
+SELECT m.*,
+    (SELECT array_agg(e.status ORDER BY e.seq) FROM message_events e WHERE e.message_id = m.id) AS events,
+    (SELECT count(*) FROM ledger l WHERE l.message_id = m.id AND l.kind = 'refund') AS refunds
+FROM messages m WHERE m.account_id = :id
+"""
+_BALANCE = """
+SELECT a.balance, (SELECT sum(amount) FROM ledger l WHERE l.account_id = a.id) AS total
+FROM accounts a WHERE a.id = :id
+"""
 
 answers = st.lists(st.sampled_from("aaaadrust"), min_size=1, max_size=4)
 """What the provider does with each call; `t` takes the message and its answer is lost, `u` loses both."""
 picks = st.integers(0, 50)
+NOTHING: st.SearchStrategy[dict[str, Any]] = st.just({})
 
 
 @dataclass(frozen=True)
 class Take:
-    """A message that the provider took."""
+    """A message that the provider took, and the number of the call."""
 
     ref: str
+    call: int
     at: datetime
     text: str
 
@@ -68,6 +76,8 @@ class ModelProvider(ScriptedProvider):
     script: list[str] = field(default_factory=list)
     taken: defaultdict[str, list[Take]] = field(default_factory=lambda: defaultdict(list))
     calls: int = 0
+    held: dict[str, int] = field(default_factory=dict)
+    """The attempt of each message that a worker holds without having written its outcome."""
 
     def __post_init__(self) -> None:
         self.answer = self.take
@@ -76,14 +86,19 @@ class ModelProvider(ScriptedProvider):
         self.script = []
         self.taken.clear()
         self.calls = 0
+        self.held.clear()
 
     async def take(self, outgoing: Outgoing) -> Outcome:
+        return self.outcome_of(outgoing)
+
+    def outcome_of(self, outgoing: Outgoing) -> Outcome:
         assert self.world is not None
+        assert outgoing.reference not in self.held, "sent while another worker holds it"
         self.calls += 1
         how = self.script[self.calls % len(self.script)] if self.script else "a"
         ref = f"{outgoing.reference}-{outgoing.attempt}"
         if how in "at":
-            self.taken[outgoing.reference].append(Take(ref, self.world.time.now(), outgoing.text))
+            self.taken[outgoing.reference].append(Take(ref, self.calls, self.world.time.now(), outgoing.text))
         match how:
             case "a":
                 return Accepted((ref,))
@@ -96,297 +111,302 @@ class ModelProvider(ScriptedProvider):
         return Unknown("no answer")
 
 
+@dataclass(frozen=True)
+class Order:
+    """What holds for all calls after the call `since`."""
+
+    since: int
+    window: tuple[datetime, datetime]
+    text: str
+
+
 @dataclass
 class Expected:
-    """What the model knows of a message."""
+    """What the model knows of a message; the last of `orders` holds."""
 
     id: int
-    windows: list[tuple[datetime, datetime]]
-    texts: list[str]
-    withdrawn_at: datetime | None = None
+    number: str
+    orders: list[Order]
+    last_call: int | None = None
+    """The number of the last call before it was withdrawn."""
+
+    def order_at(self, call: int) -> Order:
+        return [order for order in self.orders if order.since < call][-1]
 
 
-class MessageLives(RuleBasedStateMachine):
+STEPS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "submit": st.fixed_dictionaries(
+        {
+            "tier": st.sampled_from(Tier),
+            "after": st.sampled_from([None, 5, 60]),
+            "lasts": st.sampled_from([20, 120, 3600]),
+            "numbers": st.integers(1, 3),
+            "parts": st.integers(1, 3),
+        }
+    ),
+    "change_the_text": st.fixed_dictionaries({"which": picks, "parts": st.integers(1, 3)}),
+    "change_the_window": st.fixed_dictionaries(
+        {"which": picks, "after": st.integers(0, 90), "lasts": st.integers(10, 600)}
+    ),
+    "withdraw": st.fixed_dictionaries({"which": picks}),
+    "opt_out": NOTHING,
+    "release_fill_and_deliver": st.fixed_dictionaries({"script": answers}),
+    "deliver": st.fixed_dictionaries({"script": answers}),
+    "deliver_twice": st.fixed_dictionaries({"script": answers}),
+    "lose_the_lane": NOTHING,
+    "release_and_fill": NOTHING,
+    "claim_and_die": st.fixed_dictionaries({"which": picks, "script": answers}),
+    "write_late": st.fixed_dictionaries({"which": picks}),
+    "write_again": st.fixed_dictionaries({"which": picks}),
+    "rescue": NOTHING,
+    "wait": st.fixed_dictionaries({"seconds": st.sampled_from([1, 5, 20, 61, 300])}),
+    "run_a_duty": st.fixed_dictionaries(
+        {"duty": st.sampled_from(["release", "fill", "requeue", "expire", "no_receipt"])}
+    ),
+    "report": st.fixed_dictionaries(
+        {
+            "which": picks,
+            "status": st.sampled_from([Status.RECEIVED, Status.FAILED, Status.TOO_LATE]),
+            "by_ours": st.booleans(),
+        }
+    ),
+}
+"""The methods of `MessageLives`, with what they are called with."""
+OFTEN = ("release_fill_and_deliver", "claim_and_die", "rescue", "write_late")
+steps = st.lists(
+    st.sampled_from([*STEPS, *OFTEN]).flatmap(lambda name: st.tuples(st.just(name), STEPS[name])),
+    min_size=30,
+    max_size=30,
+)
+
+
+class MessageLives:
     """Messages of one account, a provider, a clock, workers that die, and receipts."""
 
-    world: World
-    runner: asyncio.Runner
-    provider: ModelProvider
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(coroutine)
-
-    @initialize()
-    def open_account(self) -> None:
-        world = self.world
+    def __init__(self, world: World, provider: ModelProvider) -> None:
+        self.world, self.provider = world, provider
         self.provider.forget()
         self.messages: dict[str, Expected] = {}
         self.unwritten: list[Attempt] = []
         self.written: list[DecidedAttempt] = []
         self.delivered: set[str] = set()
+        self.opted_out_after: int | None = None
         self.lost: list[int] = []
         world.lanes.take()
 
-        async def create() -> None:
-            name = f"lives-{next(_names)}"
-            self.account = await accounts.create(world.ctx, name, credits=CREDITS, country="KE")
-            await accounts.add_sender(world.ctx, self.account, "SHOP")
-            world.caller = Caller(self.account, "test")
+    async def begin(self) -> None:
+        world = self.world
+        self.account = await accounts.create(
+            world.ctx, f"lives-{next(_names)}", credits=CREDITS, country="KE"
+        )
+        await accounts.add_sender(world.ctx, self.account, "SHOP")
+        world.caller = Caller(self.account, "test")
+        await self.submit(Tier.STANDARD, after=None, lasts=3600, numbers=3, parts=1)
+        await self.submit(Tier.CRITICAL, after=5, lasts=120, numbers=1, parts=2)
 
-        self.run(create())
+    def pick(self, which: int) -> Expected:
+        known = list(self.messages.values())
+        return known[which % len(known)]
 
-    def pick(self, which: int) -> tuple[str, Expected] | None:
-        if not self.messages:
-            return None
-        return list(self.messages.items())[which % len(self.messages)]
+    def reference_of(self, attempt: Attempt) -> str:
+        return next(ref for ref, known in self.messages.items() if known.id == attempt.message_id)
 
     # What producers and operators do
 
-    @rule(
-        tier=st.sampled_from(Tier),
-        after=st.sampled_from([None, 5, 60]),
-        lasts=st.sampled_from([20, 120, 3600]),
-        numbers=st.integers(1, 3),
-        parts=st.integers(1, 3),
-    )
-    def submit(self, tier: Tier, after: int | None, lasts: int, numbers: int, parts: int) -> None:
+    async def submit(self, tier: Tier, after: int | None, lasts: int, numbers: int, parts: int) -> None:
         begin = timedelta(seconds=after or 0)
         text = "x" * (150 * parts)
         to = [f"+25471234{number:04}" for number in range(numbers)]
-        batch = self.run(
-            self.world.submit(
-                to,
-                tier=tier,
-                text=text,
-                after=begin if after is not None else None,
-                until=begin + lasts * SECOND,
-            )
+        batch = await self.world.submit(
+            to,
+            tier=tier,
+            text=text,
+            after=begin if after is not None else None,
+            until=begin + lasts * SECOND,
         )
         for message in batch.messages:
-            row = self.run(self.world.row(message.id))
-            known = Expected(message.id, [(row.not_before, row.not_after)], [row.text])
-            self.messages[str(row.public_id)] = known
+            row = await self.world.row(message.id)
+            order = Order(self.provider.calls, (row.not_before, row.not_after), row.text)
+            self.messages[str(row.public_id)] = Expected(message.id, row.number, [order])
 
-    @rule(which=picks, parts=st.integers(1, 3))
-    def change_the_text(self, which: int, parts: int) -> None:
-        if (picked := self.pick(which)) is not None:
-            text = chr(ord("b") + len(picked[1].texts)) * 150 * parts
-            chosen = Selection(self.account, message=picked[1].id)
-            if self.run(edits.edit(self.world.ctx, chosen, NewText(text))).changed:
-                picked[1].texts.append(text)
+    async def change_the_text(self, which: int, parts: int) -> None:
+        known = self.pick(which)
+        text = chr(ord("b") + len(known.orders) % 20) * 150 * parts
+        chosen = Selection(self.account, message=known.id)
+        if (await edits.edit(self.world.ctx, chosen, NewText(text))).changed:
+            known.orders.append(replace(known.orders[-1], since=self.provider.calls, text=text))
 
-    @rule(which=picks, after=st.integers(0, 90), lasts=st.integers(10, 600))
-    def change_the_window(self, which: int, after: int, lasts: int) -> None:
-        if (picked := self.pick(which)) is not None:
-            begin = self.world.time.now() + after * SECOND
-            window = (begin, begin + lasts * SECOND)
-            chosen = Selection(self.account, message=picked[1].id)
-            if self.run(edits.edit(self.world.ctx, chosen, Reschedule(*window))).changed:
-                picked[1].windows.append(window)
+    async def change_the_window(self, which: int, after: int, lasts: int) -> None:
+        known = self.pick(which)
+        begin = self.world.time.now() + after * SECOND
+        window = (begin, begin + lasts * SECOND)
+        chosen = Selection(self.account, message=known.id)
+        if (await edits.edit(self.world.ctx, chosen, Reschedule(*window))).changed:
+            known.orders.append(replace(known.orders[-1], since=self.provider.calls, window=window))
 
-    @rule(which=picks)
-    def withdraw(self, which: int) -> None:
-        if (
-            (picked := self.pick(which)) is not None
-            and picked[1].withdrawn_at is None
-            and self.run(withdraw.one(self.world.ctx, self.world.caller, picked[1].id))
-        ):
-            picked[1].withdrawn_at = self.world.time.now()
+    async def withdraw(self, which: int) -> None:
+        known = self.pick(which)
+        if known.last_call is None and (await withdraw.one(self.world.ctx, self.world.caller, known.id)):
+            known.last_call = self.provider.calls
 
-    @rule(number=st.integers(0, 2))
-    def opt_out(self, number: int) -> None:
-        self.run(opt_outs.add(self.world.ctx, self.account, [f"+25471234{number:04}"]))
+    async def opt_out(self) -> None:
+        await opt_outs.add(self.world.ctx, self.account, [OPTS_OUT])
+        if self.opted_out_after is None:
+            self.opted_out_after = self.provider.calls
 
     # What the dispatcher does
 
-    @rule(script=answers)
-    def deliver(self, script: list[str]) -> None:
-        self.provider.script = script
-        self.run(self.world.deliver())
+    async def release_fill_and_deliver(self, script: list[str]) -> None:
+        await self.release_and_fill()
+        await self.deliver(script)
 
-    @rule(script=answers)
-    def deliver_twice(self, script: list[str]) -> None:
+    async def deliver(self, script: list[str]) -> None:
+        self.provider.script = script
+        await self.world.deliver()
+
+    async def deliver_twice(self, script: list[str]) -> None:
         """Redis delivers each entry twice, and once more what was lost."""
         self.provider.script = script
         ids = self.world.lanes.take()
-        self.run(self.world.deliver([*ids, *self.lost]))
-        self.run(self.world.deliver(ids))
+        await self.world.deliver([*ids, *self.lost])
+        await self.world.deliver(ids)
 
-    @rule()
-    def lose_the_lane(self) -> None:
+    async def lose_the_lane(self) -> None:
         self.lost = self.world.lanes.take()
 
-    @rule(which=picks, script=answers)
-    def claim_and_die(self, which: int, script: list[str]) -> None:
+    async def claim_and_die(self, which: int, script: list[str]) -> None:
         """A worker claims, calls the provider, and is cut off before it writes the outcome."""
-        if (picked := self.pick(which)) is not None:
-            self.provider.script = script
-            self.run(self._claim_and_die(picked[1].id))
+        await self.release_and_fill()
+        self.provider.script = script
+        attempt = await self.world.claim_and_call(self.pick(which).id, self.provider.outcome_of)
+        if attempt is not None:
+            self.unwritten.append(attempt)
+            self.provider.held[self.reference_of(attempt)] = attempt.attempt
 
-    async def _claim_and_die(self, message_id: int) -> None:
-        world = self.world
-        due = await world.ctx.database.single(lambda c: claims.read(c, [message_id]))
-        now = world.time.now()
-        if not due or due[0].opted_out or not due[0].window.not_before <= now < due[0].window.not_after:
+    async def write_late(self, which: int) -> None:
+        if not self.unwritten:
             return
-        [message] = due
-        attempt = await world.claim(message_id, lease=LEASE)
-        self.unwritten.append(
-            Attempt(
-                message_id=message_id,
-                attempt=attempt,
-                tier=message.tier,
-                not_after=message.window.not_after,
-                deferrals=message.deferrals,
-                doubts=message.doubts,
-                provider="sim",
-                outcome=await self.provider.take(message.outgoing(attempt)),
-                parts_taken=message.parts_taken,
-            )
-        )
+        attempt = self.unwritten.pop(which % len(self.unwritten))
+        decided = DecidedAttempt(attempt, Recorder(self.world.ctx).put(attempt))
+        await recorder.write(self.world.ctx, [decided])
+        self.written.append(decided)
+        reference = self.reference_of(attempt)
+        if self.provider.held.get(reference) == attempt.attempt:
+            del self.provider.held[reference]
 
-    @rule(which=picks)
-    def write_late(self, which: int) -> None:
-        if self.unwritten:
-            attempt = self.unwritten.pop(which % len(self.unwritten))
-            decided = DecidedAttempt(attempt, Recorder(self.world.ctx).put(attempt))
-            self.run(recorder.write(self.world.ctx, [decided]))
-            self.written.append(decided)
-
-    @rule(which=picks)
-    def write_again(self, which: int) -> None:
+    async def write_again(self, which: int) -> None:
         """The answer of a commit was lost, so the recorder writes the outcome once more."""
         if self.written:
-            self.run(recorder.write(self.world.ctx, [self.written[which % len(self.written)]]))
+            await recorder.write(self.world.ctx, [self.written[which % len(self.written)]])
 
-    @rule(seconds=st.sampled_from([1, 5, 31, 61, 300]))
-    def wait(self, seconds: int) -> None:
+    async def wait(self, seconds: int) -> None:
         self.world.time.advance(seconds * SECOND)
 
-    @rule(duty=st.sampled_from(["release", "fill", "requeue", "expire", "rescue", "no_receipt"]))
-    def run_a_duty(self, duty: str) -> None:
-        self.run(getattr(self.world.clock, duty)())
+    async def rescue(self) -> None:
+        """Leases end, and their workers are taken for dead."""
+        for _ in range(2):
+            self.world.time.advance(LEASE)
+            await self.world.clock.rescue()
+        self.provider.held.clear()
+        self.world.time.advance(LEASE)  # until most are due again
 
-    @rule()
-    def release_and_fill(self) -> None:
-        self.run(self.world.clock.release())
-        self.run(self.world.clock.fill())
+    async def run_a_duty(self, duty: str) -> None:
+        await getattr(self.world.clock, duty)()
+
+    async def release_and_fill(self) -> None:
+        await self.world.clock.release()
+        await self.world.clock.fill()
 
     # What the provider reports
 
-    @rule(
-        which=picks,
-        status=st.sampled_from([Status.RECEIVED, Status.FAILED, Status.TOO_LATE]),
-        by_ours=st.booleans(),
-    )
-    def report(self, which: int, status: Status, by_ours: bool) -> None:
+    async def report(self, which: int, status: Status, by_ours: bool) -> None:
         taken = [(reference, take) for reference, takes in self.provider.taken.items() for take in takes]
-        if taken:
-            reference, take = taken[which % len(taken)]
-            if status is Status.RECEIVED:
-                self.delivered.add(reference)
-            report = ReceiptReport(
-                ref=None if by_ours else take.ref, reference=reference if by_ours else None, status=status
-            )
-            self.run(ingest.keep(self.world.ctx, "sim", [report]))
-            self.run(ingest.match(self.world.ctx))
+        if not taken:
+            return
+        reference, take = taken[which % len(taken)]
+        if status is Status.RECEIVED:
+            self.delivered.add(reference)
+        report = ReceiptReport(
+            ref=None if by_ours else take.ref, reference=reference if by_ours else None, status=status
+        )
+        await ingest.keep(self.world.ctx, "sim", [report])
+        await ingest.match(self.world.ctx)
 
     # What must be true after each step
 
-    @invariant()
-    def rows_agree_with_the_model(self) -> None:
-        for reference, known in getattr(self, "messages", {}).items():
-            row = self.run(self.world.row(known.id))
-            self._check_history(known, row)
-            self._check_takes(known, row, self.provider.taken[reference])
+    async def check(self) -> None:
+        rows = await self.world.all(_ROWS, id=self.account.id)
+        assert {str(row.public_id) for row in rows} == self.messages.keys()
+        for row in rows:
+            reference = str(row.public_id)
+            self._check_row(row)
+            self._check_takes(self.messages[reference], row, self.provider.taken.get(reference, []))
+        [account] = await self.world.all(_BALANCE, id=self.account.id)
+        spent = sum(row.charged for row in rows if not Status(row.status).is_refunded)
+        assert account.balance == account.total == CREDITS - spent
 
-    def _check_history(self, known: Expected, row: Any) -> None:
-        events = [Status(code) for code, _ in self.run(self.world.events(known.id))]
+    def _check_row(self, row: Any) -> None:
+        status, events = Status(row.status), [Status(code) for code in row.events]
         for before, after in pairwise(events):
             assert after is before or after in TRANSITIONS[before], events
-        assert events[-1] == row.status
+        assert events[-1] is status
         assert row.place in {None, Place.READY} or row.wake_at is not None, "nobody looks at it again"
+        assert row.refunds == (status.is_refunded and row.charged > 0)
+        assert status is not Status.RECEIVED or str(row.public_id) in self.delivered
+        assert not (row.doubts and status.is_refunded), "refunded in doubt"
 
     def _check_takes(self, known: Expected, row: Any, takes: list[Take]) -> None:
         status = Status(row.status)
-        open_attempts = sum(attempt.message_id == known.id for attempt in self.unwritten)
         assert len(takes) <= 1 + row.doubts, "taken more often than its doubts allow"
+        assert row.doubts <= 1 + self.world.settings.doubt("sim", Tier(row.tier)).resends
+        assert not (takes and status.is_refunded), "refunded, and the provider has it"
+        assert takes or status not in {Status.SENT, Status.RECEIVED}, "nobody took it"
         for take in takes:
-            assert take.text in known.texts
-            assert any(begin <= take.at < end for begin, end in known.windows), "sent outside its window"
-            assert known.withdrawn_at is None or take.at <= known.withdrawn_at, "sent after it was withdrawn"
-        if takes:
-            assert not status.is_refunded, "refunded, and the provider has it"
-        if status in {Status.SENT, Status.RECEIVED}:
-            assert takes, "nobody took it"
-        if status is Status.RECEIVED:
-            assert str(row.public_id) in self.delivered
-        if row.doubts and not open_attempts:
-            assert not status.is_refunded
+            order = known.order_at(take.call)
+            assert take.text == order.text, "sent with a text that was changed"
+            assert order.window[0] <= take.at < order.window[1], "sent outside its window"
+            assert known.last_call is None or take.call <= known.last_call, "sent after it was withdrawn"
+            if known.number == OPTS_OUT and self.opted_out_after is not None:
+                assert take.call <= self.opted_out_after, "sent after the opt-out"
 
-    @invariant()
-    def credits_add_up(self) -> None:
-        if not getattr(self, "messages", None):
-            return
-        rows = self.run(
-            self.world.all(
-                "SELECT id, status, charged,"
-                " (SELECT count(*) FROM ledger l WHERE l.message_id = m.id AND l.kind = 'refund') AS refunds"
-                " FROM messages m WHERE account_id = :id",
-                id=self.account.id,
-            )
-        )
-        [account] = self.run(
-            self.world.all(
-                "SELECT balance, (SELECT sum(amount) FROM ledger WHERE account_id = a.id) AS total"
-                " FROM accounts a WHERE id = :id",
-                id=self.account.id,
-            )
-        )
-        spent = sum(row.charged for row in rows if not Status(row.status).is_refunded)
-        assert account.balance == account.total == CREDITS - spent
-        for row in rows:
-            assert row.refunds == (Status(row.status).is_refunded and row.charged > 0)
-
-    def teardown(self) -> None:
-        """Whatever happened, when all windows are over each message has ended, and nothing is left to do."""
-        if not hasattr(self, "messages"):
-            return
+    async def end(self) -> None:
+        """When all windows are over, each message has ended."""
         while self.unwritten:
-            self.write_late(0)
+            await self.write_late(0)
         self.provider.script = ["a"]
         for _ in range(3):
             self.world.time.advance(2 * HOUR)
-            self.run(self.world.clock.rescue())
-            self.run(self.world.clock.requeue())
-            self.run(self.world.clock.release())
-            self.run(self.world.clock.fill())
-            self.run(self.world.deliver())
-            self.run(self.world.clock.expire())
+            await self.world.clock.rescue()
+            await self.world.clock.requeue()
+            await self.world.clock.release()
+            await self.world.clock.fill()
+            await self.world.deliver()
+            await self.world.clock.expire()
         for known in self.messages.values():
-            assert self.run(self.world.row(known.id)).place is None
-        self.rows_agree_with_the_model()
-        self.credits_add_up()
+            assert (await self.world.row(known.id)).place is None
+        await self.check()
 
 
-def test_messages_live_by_the_rules_in_any_order_of_events(world: World) -> None:
+@settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+@given(steps)
+def test_messages_live_by_the_rules_in_any_order_of_events(
+    world: World, history: list[tuple[str, dict[str, Any]]]
+) -> None:
     provider = ModelProvider(world=world)
     world.providers = {"sim": provider}
-    with asyncio.Runner() as runner:
-        opened = world.open()
-        runner.run(opened.__aenter__())
-        try:
-            machine = type("Lives", (MessageLives,), {"world": world, "runner": runner, "provider": provider})
-            run_state_machine_as_test(
-                machine,
-                settings=settings(
-                    max_examples=20,
-                    stateful_step_count=40,
-                    deadline=None,
-                    derandomize=True,
-                    suppress_health_check=list(HealthCheck),
-                    print_blob=True,
-                ),
-            )
-        finally:
-            runner.run(opened.__aexit__(None, None, None))
+    lives = MessageLives(world, provider)
+
+    async def story() -> None:
+        await lives.begin()
+        for name, arguments in history:
+            await getattr(lives, name)(**arguments)
+            await lives.check()
+        await lives.end()
+
+    world.run_without_account(story)
