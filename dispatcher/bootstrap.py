@@ -43,13 +43,13 @@ from dispatcher.service.callbacks.sender import (
     Signature,
     Signer,
 )
+from dispatcher.service.clock.unpublished import UnpublishedMessages
 from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.database import Database
 from dispatcher.service.health.process_report import first_report, keep_reporting
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import routes
 from dispatcher.service.time import INTERVAL, PostgresTime
-from dispatcher.service.unpublished import UnpublishedMessages
 from dispatcher.settings import ProviderSettings, Settings
 from dispatcher.store.engine import is_unavailable, open_engine
 from dispatcher.store.migrate import newest_revision, upgrade
@@ -118,6 +118,7 @@ async def open_context(
             on_unpublished=unpublished.add,
             now=time.now,
         )
+        stack.push_async_callback(unpublished.close)
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
         configs = [configured.config for configured in providers.values()]

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
@@ -13,27 +14,10 @@ from dispatcher.service.campaigns import launch
 from dispatcher.service.receipts import ingest
 from workers.loop import LoopThread
 from workers.process import ProcessParts
+from workers.schedule import INTERVALS
 
 _DUTY_SECONDS = 60.0
-_FORGET_SECONDS = 60.0
-
-
-class Pace:
-    """Skips the entries of beat that piled up: a task is due again after half of its interval."""
-
-    def __init__(self, every: float) -> None:
-        self._least = every / 2
-        self._lock = threading.Lock()
-        self._ran_at = float("-inf")
-
-    def is_due(self) -> bool:
-        """Whether the task runs now; the time is this machine's monotonic clock."""
-        with self._lock:
-            now = time.monotonic()
-            if now - self._ran_at < self._least:
-                return False
-            self._ran_at = now
-            return True
+_REQUEUE = {DELIVER[tier]: limits.requeue for tier, limits in TIER_LIMITS.items()}
 
 
 def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None:
@@ -41,8 +25,7 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None
 
     def deliver(task: Any, message_ids: Sequence[int]) -> Mapping[str, int]:
         parts = loop().parts
-        posted_at = task.request.get(POSTED_AT)
-        if posted_at is not None and is_old(task.name, parts.ctx.now().timestamp() - float(posted_at)):
+        if is_old(task.name, task.request.get(POSTED_AT), now=parts.ctx.now()):
             return {"old": len(message_ids)}
         return loop().submit(parts.worker.deliver(message_ids)).result()
 
@@ -55,22 +38,46 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None
         ctx = loop().parts.ctx
         loop().submit(ctx.heartbeats.beat(queue, now=ctx.now())).result(_DUTY_SECONDS)
 
-    def add(name: str, every: float, work: Callable[[ProcessParts], Coroutine[Any, Any, object]]) -> None:
-        pace = Pace(every)
+    def add(name: str, work: Callable[[ProcessParts], Coroutine[Any, Any, object]]) -> None:
+        pace = Pace(INTERVALS[name])
 
         @app.task(name=name, send_events=False, shared=False)
         def run() -> None:
             if pace.is_due():
                 loop().submit(work(loop().parts)).result(_DUTY_SECONDS)
 
-    add("match_receipts", 1.0, lambda parts: ingest.match(parts.ctx))
-    add("poll", 1.0, lambda parts: parts.poller.poll())
-    add("launch", 1.0, lambda parts: launch.launch(parts.ctx))
-    add("tick", 1.0, lambda parts: parts.clock.tick())
-    add("forget", _FORGET_SECONDS, lambda parts: parts.clock.forget())
+    add("match_receipts", lambda parts: ingest.match(parts.ctx))
+    add("poll", lambda parts: parts.poller.poll())
+    add("launch", lambda parts: launch.launch(parts.ctx))
+    add("tick", lambda parts: parts.clock.tick())
+    add("forget", lambda parts: parts.clock.forget())
 
 
-def is_old(task: str, age: float) -> bool:
-    """Whether the clock has long requeued the ids of a lane task that was published `age` seconds ago."""
-    requeue = {DELIVER[tier]: limits.requeue for tier, limits in TIER_LIMITS.items()}
-    return age > 2 * requeue[task].total_seconds() if task in requeue else False
+def is_old(task: str, posted_at: float | None, *, now: datetime) -> bool:
+    """
+    Whether the clock has requeued the ids of a lane task long ago, so that it only repeats a later one.
+
+    Both times are those of Postgres; tasks of the last version have none.
+    """
+    if task not in _REQUEUE or posted_at is None:
+        return False
+    return now - datetime.fromtimestamp(posted_at, UTC) > 2 * _REQUEUE[task]
+
+
+class Pace:
+    """Skips the entries of beat that piled up: a task is due again after half of its interval."""
+
+    def __init__(self, every: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._least = every / 2
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._ran_at = float("-inf")
+
+    def is_due(self) -> bool:
+        """Whether the task runs now, by this machine's monotonic clock."""
+        with self._lock:
+            now = self._clock()
+            if now - self._ran_at < self._least:
+                return False
+            self._ran_at = now
+            return True

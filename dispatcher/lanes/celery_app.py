@@ -7,6 +7,7 @@ from kombu.entity import Queue
 from redis.connection import parse_url
 
 from dispatcher.domain.tier import Tier
+from dispatcher.lanes.broker_connection import PromptAMQP
 
 CLOCK = "clock"
 SYSTEM = "system"
@@ -23,16 +24,18 @@ PROBE = "probe"
 POSTED_AT = "posted_at"
 """The header of a lane task with the time of Postgres, in seconds, at which it was published."""
 
-# A worker with a half-open connection reconnects after 1 s (BRPOP) + 2 * health_check_interval; a publisher
-# after socket_timeout. What was sent twice because an answer was late does no harm: claims are idempotent.
-# A redelivery after visibility_timeout would only make copies: the clock recovers lost messages.
+# A worker with a half-open connection reconnects after 1 s (BRPOP) + 2 * health_check_interval, whatever else
+# uses one after socket_timeout, and asks again. What was sent twice because an answer was lost does no harm:
+# the first claim decides. A redelivery after visibility_timeout would only make copies: the clock recovers
+# lost messages.
 _TRANSPORT = {
     "visibility_timeout": 3600,
     "socket_timeout": 1,
     "socket_connect_timeout": 1,
     "socket_keepalive": True,
+    "retry_on_timeout": True,
     "health_check_interval": 1,
-    # Without Redis a publisher gives up at once (kombu's default is 6 s) and leaves its ids to the clock.
+    # Without Redis a publisher gives up at once (kombu's default is 6 s).
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0,
@@ -55,7 +58,7 @@ def broker_tls(redis_url: str) -> Mapping[str, object] | None:
 
 def make_celery(redis_url: str) -> Celery:
     """Return a Celery application for this broker; it does not connect yet."""
-    celery = Celery("sms-dispatcher", broker=redis_url, set_as_current=False)
+    celery = Celery("sms-dispatcher", broker=redis_url, set_as_current=False, amqp=PromptAMQP)
     celery.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         task_default_queue=SYSTEM,

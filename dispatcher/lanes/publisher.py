@@ -1,8 +1,10 @@
 """
 Puts ids into lanes and wakes the clock: blocking code, in its own thread.
 
-No caller waits for it. What fails is tried once more, on another connection;
-then its ids are reported, and the caller of `on_unpublished` makes them ready.
+No caller waits for it. The ids of what fails are reported, and whoever gets
+them by `on_unpublished` makes their messages ready. Until Redis takes writes
+again nothing more is tried: a silent Redis would keep each id waiting for the
+time-outs of all before it.
 """
 
 import os
@@ -13,7 +15,6 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import structlog
 from celery import Celery
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 _LANE_PAUSE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
 # The most ids of one task. A task costs Celery a millisecond, whatever its size.
 _TASK_SIZE = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
-_FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be slightly wrong
+_FAR = 5 * LONGEST_SLEEP
 _EXPECTED_ERRORS = (OperationalError, RedisError, OSError)
 _FORK_WAIT = 1.0
 _PROBE_PAUSE = 0.5
@@ -93,7 +94,7 @@ class Publisher:
 
         A time further ahead than the timer ever sleeps is ignored: the timer finds it by itself.
         """
-        if at - datetime.now(UTC) <= _FAR:
+        if at - self._now() <= _FAR:
             self._put(at)
 
     def stop(self, timeout: timedelta = timedelta(seconds=5)) -> None:
@@ -151,12 +152,13 @@ class Publisher:
     def _work(self, items: "queue.Queue[_Item]") -> None:
         ids: dict[Tier, list[int]] = {tier: [] for tier in Tier}
         ready_at = dict.fromkeys(Tier, 0.0)
+        probe_at = 0.0
         running = True
         while running:
             wakes: list[datetime] = []
             waiting = [ready_at[tier] for tier in Tier if ids[tier]]
             if not self.reachable:
-                waiting.append(time.monotonic() + _PROBE_PAUSE)
+                waiting.append(probe_at)
             running = _take_items(items, ids, wakes, until=min(waiting) if waiting else None)
             if items is not self._queue:  # gevent copied the parent's thread into this child
                 return
@@ -166,49 +168,42 @@ class Publisher:
                         self._send(tier, ids[tier])
                         ids[tier] = []
                         ready_at[tier] = time.monotonic() + _LANE_PAUSE[tier]
-                if wakes:
+                if wakes and self.reachable:
                     self._wake(min(wakes))
-                if not self.reachable and running:
+                if not self.reachable and running and time.monotonic() >= probe_at:
                     self._probe()
+                    probe_at = time.monotonic() + _PROBE_PAUSE
 
     def _send(self, tier: Tier, ids: Sequence[int]) -> None:
         size = _TASK_SIZE[tier]
         for start in range(0, len(ids), size):
-            chunk = ids[start : start + size]
-            try:
-                self._send_task(tier, chunk)
-                self.published += len(chunk)
-            except Exception as error:
-                left = ids[start:]
-                self.reachable = False
-                log.warning("lane_not_reached", tier=tier.value, ids=len(left), error=_line(error))
-                self._report_unexpected(error)
-                self._drop(left)
+            if not self.reachable:
+                self._drop(ids[start:])
                 return
+            self._send_task(tier, ids[start : start + size])
 
-    def _send_task(self, tier: Tier, chunk: Sequence[int]) -> None:
-        """Send a task, a second time if the connection was lost: the next one may be a new one."""
+    def _send_task(self, tier: Tier, ids: Sequence[int]) -> None:
         # No `expires`: it is compared with the worker's wall clock. The worker compares times of Postgres.
         headers = {POSTED_AT: self._now().timestamp()}
-        send = partial(
-            self._celery.send_task,
-            DELIVER[tier], args=[list(chunk)], queue=tier.value, headers=headers, retry=False,
-        )  # fmt: skip
         try:
-            send()
-        except _EXPECTED_ERRORS:
-            if not self.reachable:
-                raise
-            send()
+            self._celery.send_task(
+                DELIVER[tier], args=[list(ids)], queue=tier.value, headers=headers, retry=False
+            )
+            self.published += len(ids)
+        except Exception as error:
+            self.reachable = False
+            log.warning("lane_not_reached", tier=tier.value, ids=len(ids), error=_line(error))
+            self._report_unexpected(error)
+            self._drop(ids)
 
     def _probe(self) -> None:
         """Find out whether Redis takes writes again; then the clock fills the lanes at once."""
         try:
             self._redis.set(_PROBE_KEY, b"", ex=60)
-            self.reachable = True
-            self._wake(self._now())
         except _EXPECTED_ERRORS:
             return
+        self.reachable = True
+        self._wake(self._now())
 
     def _wake(self, at: datetime) -> None:
         try:

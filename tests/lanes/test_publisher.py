@@ -233,7 +233,7 @@ class _Deaf:
     """A channel whose read cannot be cancelled, as sometimes with redis-py."""
 
     def __init__(self) -> None:
-        self.received: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
+        self.received: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
 
     def pubsub(self, **_: object) -> "_Deaf":
         return self
@@ -242,7 +242,7 @@ class _Deaf:
 
     async def aclose(self) -> None: ...
 
-    async def get_message(self, **_: object) -> dict[str, bytes]:
+    async def get_message(self, **_: object) -> dict[str, object]:
         while not self.received.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([self.received])
@@ -255,7 +255,7 @@ def test_a_wait_ends_in_time_and_the_next_one_gets_the_message() -> None:
         bell = WakeListener(cast("AsyncRedis", channel))
         assert [await bell.next(wait) for wait in (0.01, 0.0001, 0.01)] == [None] * 3
         early = datetime.now(UTC)
-        channel.received.set_result({"data": early.isoformat().encode()})
+        channel.received.set_result({"type": "message", "data": early.isoformat().encode()})
         assert await bell.next(5) == early
 
     asyncio.run(story())
