@@ -113,3 +113,12 @@ def test_compose_is_wired_to_its_sandbox() -> None:
     [provider] = json.loads((ROOT / "deploy" / "providers.json").read_text(encoding="utf-8"))
     options = http_options("http://sandbox:8090", receipt_url="http://api:8080/receipts/sandbox")
     assert ProviderSettings(**provider).options == options
+
+
+def test_the_image_has_the_venv_alone_and_no_sources_and_no_root() -> None:
+    final = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    assert re.findall(r"^(?:COPY|ADD) (.+)$", final, re.MULTILINE) == [
+        "--from=build /opt/dispatcher /opt/dispatcher"
+    ]
+    assert re.search(r"^USER [1-9]\d*$", final, re.MULTILINE)
+    assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"  # what is not named is left out
