@@ -122,3 +122,12 @@ def test_the_image_has_the_venv_alone_and_no_sources_and_no_root() -> None:
     ]
     assert re.search(r"^USER [1-9]\d*$", final, re.MULTILINE)
     assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"  # what is not named is left out
+
+
+def test_compose_has_no_password_of_its_own() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    wanted = set(re.findall(r"\$\{(\w*(?:PASSWORD|SECRET)\w*)(:\?)?", text))
+    assert {name for name, _ in wanted} >= {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
+    assert {name for name, must_be_set in wanted if not must_be_set} == set()
+    assert re.findall(r"^ *\w*(?:PASSWORD|SECRET)\w*: *[^$ ].*$", text, re.MULTILINE) == []
+    assert re.findall(r"//\w*:[^$@]\w*@", text) == []

@@ -1,4 +1,8 @@
-"""A request ends where HTTP says, so that no proxy before us sees other requests than we do."""
+"""
+HTTP as strangers misuse it: where a request ends, what is echoed, redirected and listed.
+
+A request ends where HTTP says, so that no proxy before us sees other requests than we do.
+"""
 
 import socket
 
@@ -8,6 +12,9 @@ import pytest
 from dispatcher.settings import Settings
 from tests.api.server import running_api
 
+LAST_HEAD = (
+    b" HTTP/1.1\r\nHost: a\r\nX-Secret: echo-me\r\nX-Forwarded-Proto: http\r\nConnection: close\r\n\r\n"
+)
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -16,7 +23,6 @@ def _exchange(url: str, octets: bytes) -> bytes:
     at = httpx.URL(url)
     with socket.create_connection((at.host, at.port or 80), timeout=10) as peer:
         peer.sendall(octets)
-        peer.shutdown(socket.SHUT_WR)
         parts = []
         while part := peer.recv(65536):
             parts.append(part)
@@ -48,6 +54,24 @@ def test_a_request_with_two_lengths_is_refused_and_its_rest_is_no_request(
 @pytest.mark.parametrize("method", [b"TRACE", b"TRACK", b"CONNECT"])
 def test_a_request_is_never_echoed(settings: Settings, method: bytes) -> None:
     with running_api(settings) as url:
-        answer = _exchange(url, method + b" /healthz HTTP/1.1\r\nHost: a\r\nX-Secret: echo-me\r\n\r\n")
-    assert not answer.startswith(b"HTTP/1.1 2")
+        answer = _exchange(url, method + b" /healthz" + LAST_HEAD)
+    assert answer.startswith(b"HTTP/1.1 4")
     assert b"echo-me" not in answer
+
+
+@pytest.mark.parametrize("path", [b"/docs", b"/docs/", b"/api/v1/docs", b"/healthz/", b"/manage/v1"])
+def test_an_api_redirects_nobody(settings: Settings, path: bytes) -> None:
+    with running_api(settings) as url:
+        answer = _exchange(url, b"GET " + path + LAST_HEAD)
+    assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 401 ", b"HTTP/1.1 404 "))
+    assert b"\r\nlocation:" not in answer.lower()
+
+
+@pytest.mark.parametrize("path", ["", "..", "../", "%2e%2e/", "./", "..%2f..%2f..%2fpyproject.toml"])
+def test_no_folder_is_listed(settings: Settings, path: str) -> None:
+    with running_api(settings) as url:
+        shown = _exchange(url, b"GET /docs/assets/swagger-ui.css" + LAST_HEAD)
+        answer = _exchange(url, f"GET /docs/assets/{path}".encode() + LAST_HEAD)
+    assert shown.startswith(b"HTTP/1.1 200 ")
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b"swagger" not in answer
