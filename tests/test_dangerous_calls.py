@@ -55,7 +55,7 @@ def _faults(tree: ast.AST) -> Iterator[str]:
                 yield name
             case ast.keyword(arg=str(name), value=ast.Constant(value=value)):
                 if any(name == bad and value is wrong for bad, wrong in FORBIDDEN_ARGUMENTS):
-                    yield f"{name}={value}"
+                    yield f"{name}={value!r}"
 
 
 def _sources() -> Iterator[tuple[str, ast.AST]]:
