@@ -38,6 +38,7 @@ from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
 from dispatcher.domain.numbers.countries import expand, expand_keys, fault_of, is_country_name
 from dispatcher.domain.tier import Tier
+from dispatcher.setting_references import resolve_references
 from dispatcher.strict_model import StrictModel
 
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
@@ -112,7 +113,7 @@ class ProviderSettings(StrictModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     plugin: str
-    options: dict[str, object] = Field(default_factory=dict)
+    options: Annotated[dict[str, object], BeforeValidator(resolve_references)] = Field(default_factory=dict)
     tps: float = Field(default=100, gt=0)
     max_connections: int = Field(default=200, ge=1, le=2000)
     call_timeout: float = Field(default=5, gt=0, le=60)

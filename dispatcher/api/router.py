@@ -35,6 +35,9 @@ _PATH = re.compile(r"(/[^/]+)+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+=@/-]{1,128}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _HEADERS = frozenset((b"x-request-id", b"traceparent", b"content-length"))
+_PRIVATE = ("application/json", "application/problem+json", "text/csv")
+"""What may hold numbers, texts and keys, which no cache keeps; pages and their scripts may be kept."""
+
 _NO_APP = MountedApp("none", title="", mounts=(), envelope=problem, media_type=PROBLEM)
 
 
@@ -190,6 +193,8 @@ class _Response:
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
             headers["X-Content-Type-Options"] = "nosniff"
+            if headers.get("content-type", "").startswith(_PRIVATE):
+                headers.setdefault("Cache-Control", "no-store")
             if self._app.catalog is not None:
                 headers.append("Link", f'<{self._scope["root_path"]}{self._app.catalog}>; rel="api-catalog"')
             if self._app.quota_headers is not None:

@@ -53,7 +53,7 @@ def api(host: str, port: int) -> list[str]:
     return [*_PYTHON, "dispatcher.cli", "api", f"--host={host}", f"--port={port}"]
 
 
-def sandbox(host: str, port: int, settings: Path) -> list[str]:
-    """Return the command of the sandbox, with its settings in a file."""
-    where = [f"--host={host}", f"--port={port}", f"--settings=@{settings}"]
+def sandbox(host: str, port: int, settings: Path, *, post_to: str) -> list[str]:
+    """Return the command of the sandbox, with its settings in a file, and the address of its receipts."""
+    where = [f"--host={host}", f"--port={port}", f"--settings=@{settings}", f"--post-to={post_to}"]
     return [*_PYTHON, "dispatcher.sandbox", *where]

@@ -163,7 +163,9 @@ def _sandbox() -> Iterator[str]:
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def main() -> None:
-        async with serving(SandboxSettings(latency_ms=0, receipt_delay_ms=1000)) as address:
+        async with serving(
+            SandboxSettings(latency_ms=0, receipt_delay_ms=1000, post_to=["127.0.0.1"])
+        ) as address:
             url.put(address)
             await stop.wait()
 

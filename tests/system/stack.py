@@ -56,7 +56,12 @@ class Stack:
         self._tps = tps
         self._settings = settings
         self.sandboxes = [
-            httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10) for _ in range(sandboxes)
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{free_port()}",
+                headers={"Authorization": f"Bearer {_SECRET}"},
+                timeout=10,
+            )
+            for _ in range(sandboxes)
         ]
         self.sandbox = self.sandboxes[0]
         self._smpp, self._smpp_port = smpp, free_port() if smpp is not None else 0
@@ -265,7 +270,13 @@ def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
 def _sandbox(
     name: str, client: httpx.Client, *, smpp_port: int = 0, settings: Mapping[str, object] | None = None
 ) -> ManagedProcess:
-    changed = {"receipt_secret": _SECRET, "latency_ms": 50, **(settings or {})}
+    changed = {
+        "receipt_secret": _SECRET,
+        "control_token": _SECRET,
+        "post_to": ["127.0.0.1"],
+        "latency_ms": 50,
+        **(settings or {}),
+    }
     return ManagedProcess(
         name=name,
         argv=[

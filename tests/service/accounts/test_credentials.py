@@ -256,6 +256,18 @@ def test_a_short_password_is_refused(world: World) -> None:
     world.run(story)
 
 
+@pytest.mark.parametrize("password", ["x" * 64, "Pä ss\twörd 漢字 🙂", " twelve blank ", "ſtraße" * 30])
+def test_a_password_may_have_any_characters_and_counts_as_it_was_given(world: World, password: str) -> None:
+    async def story() -> None:
+        await operators.create(world.ctx, "ann", password)
+        await operators.by_password(world.ctx, "ann", password)
+        for other in (password[:-1], password.swapcase(), password.strip(" ") + "!"):
+            with pytest.raises(NotAuthenticated):
+                await operators.by_password(world.ctx, "ann", other)
+
+    world.run(story)
+
+
 def test_an_operator_s_token_has_no_account(world: World) -> None:
     async def story() -> None:
         key = await credentials.create(world.ctx, None, CredentialKind.BEARER, dialect=MANAGE)

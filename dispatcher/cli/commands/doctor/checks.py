@@ -5,7 +5,6 @@ They open their own connections, so that a fault in the dispatcher's own
 connections does not hide another one.
 """
 
-import json
 import shlex
 import shutil
 import stat
@@ -97,11 +96,21 @@ def unsigned(settings: Settings) -> Sequence[Finding]:
         warn(
             "providers",
             f"{provider.name} believes everybody who knows its receipt URL",
-            'set receipts.signature in its options to another kind than "none"',
+            f'see docs/providers/{provider.plugin}.md, and replace "signature": {{"kind": "none"}}',
         )
         for provider in settings.providers
-        if '"signature": {"kind": "none"}' in json.dumps(provider.options, default=str)
+        if _has_no_signature(provider.options)
     ]
+
+
+def _has_no_signature(options: object) -> bool:
+    """Whether options say anywhere that the signature is none: plug-ins have it in different places."""
+    match options:
+        case {"signature": {"kind": "none"}}:
+            return True
+        case Mapping():
+            return any(map(_has_no_signature, options.values()))
+    return False
 
 
 def receipts(unknown: int) -> Finding:
