@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.callbacks.callback import check_url
-from dispatcher.domain.errors import Invalid
+from dispatcher.domain.errors import Conflict, Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.context import Context
 from dispatcher.store.callbacks import webhooks
@@ -37,7 +37,8 @@ async def register(
     With `inbound` it is called for each message from a handset. The same id
     replaces an earlier webhook; None generates one. Without statuses and
     `inbound` it is stored and never called. Raises Invalid for a URL that may
-    not be called, an invalid id, and more than MAX_WEBHOOKS webhooks.
+    not be called, an invalid id, and more than MAX_WEBHOOKS webhooks; Conflict
+    for the id and URL of another API's webhook for messages from handsets.
     """
     name = str(uuid4()) if id is None else id
     if not 1 <= len(name) <= _LONGEST_ID or not name.isprintable():
@@ -50,6 +51,8 @@ async def register(
     async def work(connection: AsyncConnection) -> Webhook:
         if await webhooks.count_others(connection, account_id, caller.dialect, name) >= MAX_WEBHOOKS:
             raise Invalid(f"there are {MAX_WEBHOOKS} webhooks already; remove one first")
+        if inbound and await webhooks.has_twin(connection, account_id, caller.dialect, name, url):
+            raise Conflict(f"the webhook {name!r} of another API calls {url} already: choose another id")
         return await webhooks.put(
             connection,
             account_id,

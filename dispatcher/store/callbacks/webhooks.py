@@ -41,6 +41,10 @@ DO UPDATE SET url = excluded.url, event = excluded.event, statuses = excluded.st
 RETURNING {_COLUMNS}
 """)
 _OTHERS = text(f"SELECT count(*) FROM webhooks WHERE {_OWN} AND id <> :id")
+_TWIN = text("""
+SELECT EXISTS (SELECT FROM webhooks WHERE account_id = :account_id AND dialect <> :dialect AND id = :id
+               AND url = :url AND inbound)
+""")
 _ALL = text(f"SELECT {_COLUMNS} FROM webhooks WHERE {_OWN} ORDER BY created_at, id")
 _REMOVE = text(f"DELETE FROM webhooks WHERE {_OWN} AND id = :id")
 
@@ -73,6 +77,12 @@ async def count_others(connection: AsyncConnection, account_id: int, dialect: st
     """Return how many webhooks have another id."""
     values = {"account_id": account_id, "dialect": dialect, "id": id}
     return int(await connection.scalar(_OTHERS, values) or 0)
+
+
+async def has_twin(connection: AsyncConnection, account_id: int, dialect: str, id: str, url: str) -> bool:  # noqa: A002
+    """Return whether a webhook of another dialect has this id and URL, and gets messages from handsets."""
+    values = {"account_id": account_id, "dialect": dialect, "id": id, "url": url}
+    return bool(await connection.scalar(_TWIN, values))
 
 
 async def list_all(connection: AsyncConnection, account_id: int, dialect: str) -> list[Webhook]:
