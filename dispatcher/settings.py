@@ -191,6 +191,7 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = Field(default=None, min_length=32)
     token_validity: float = Field(default=3600, gt=0)
     callback_private: bool = False
+    callback_https_only: bool = False
     callback_max_age: float = Field(default=24 * 3600, gt=0)
 
     emess_collapse_repeats: bool = False

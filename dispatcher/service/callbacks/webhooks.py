@@ -6,7 +6,7 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.callbacks.callback import check_url
+from dispatcher.domain.callbacks.urls import check_url
 from dispatcher.domain.errors import Conflict, Invalid
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.context import Context
@@ -43,8 +43,7 @@ async def register(
     name = str(uuid4()) if id is None else id
     if not 1 <= len(name) <= _LONGEST_ID or not name.isprintable():
         raise Invalid(f"the id of a webhook has 1 to {_LONGEST_ID} printable characters")
-    private = ctx.settings.callback_private
-    if (fault := check_url(url, allow_private=private, https_only=not private)) is not None:
+    if (fault := check_url(url, ctx.url_rules.of_webhooks())) is not None:
         raise Invalid(fault)
     account_id = caller.account.id
 
