@@ -192,6 +192,7 @@ class Settings(BaseSettings):
     token_validity: float = Field(default=3600, gt=0)
     callback_private: bool = False
     callback_https_only: bool = False
+    callback_disable_after: float = Field(default=5 * 86_400, gt=0)
     callback_max_age: float = Field(default=24 * 3600, gt=0)
 
     emess_collapse_repeats: bool = False

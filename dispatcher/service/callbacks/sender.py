@@ -8,20 +8,22 @@ receiver can detect repeats and restore the order. The dialects format them.
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import partial
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, Poster
 from dispatcher.domain.callbacks.events import CallbackState, InboundEvent, MessageEvent
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.context import Context
-from dispatcher.store.callbacks import outbox
+from dispatcher.store.callbacks import outbox, webhooks
 from dispatcher.store.callbacks.outbox import CallbackResult, DueCallback
+from dispatcher.store.callbacks.webhooks import DisabledWebhook, WebhookTry
 
 log = structlog.get_logger()
 
@@ -31,7 +33,9 @@ _MAX_CALLS_PER_ACCOUNT = 10
 _FIRST_RETRY = timedelta(seconds=5)
 _LAST_RETRY = timedelta(hours=1)
 _RETRIED_STATUSES = frozenset({408, 429})
+_GONE = 410
 _MAX_ANSWER = 200
+_OUR_FAULT = CallbackReply(None, "a fault of ours; see the log")
 
 
 class Signature(Enum):
@@ -57,6 +61,14 @@ class SignedPayload:
     secret: str
     at: datetime
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _EndedTry:
+    """What a try comes to, for its callback and for its webhook, if it has one that was called."""
+
+    result: CallbackResult
+    of_webhook: WebhookTry | None = None
 
 
 EventFormatter = Callable[[MessageEvent], FormattedCallback]
@@ -88,7 +100,7 @@ class CallbackSender:
         self._signers = signers
         self._calls: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
-        self._ended: list[CallbackResult] = []
+        self._ended: list[_EndedTry] = []
 
     async def run(self) -> None:
         """Send until cancelled; calls that are cancelled then are sent again when their lease expires."""
@@ -120,6 +132,9 @@ class CallbackSender:
         )
         taken = await self._ctx.database.transact(work)
         for due in taken:
+            if due.disabled_reason is not None:
+                self._ended.append(_not_called(due, due.disabled_reason))
+                continue
             self._busy[due.account_id] += 1
             call = asyncio.create_task(self._send(due))
             self._calls.add(call)
@@ -130,9 +145,27 @@ class CallbackSender:
         """Write the results of ended calls. Raises Unavailable, and keeps them for the next time."""
         ended = list(self._ended)
         if ended:
-            now = self._ctx.now()
-            await self._ctx.database.transact(lambda c: outbox.record_results(c, ended, now=now))
+            disabled = await self._ctx.database.transact(partial(self._record, ended))
             del self._ended[: len(ended)]
+            for webhook in disabled:
+                log.warning(
+                    "webhook_disabled",
+                    account=webhook.account,
+                    dialect=webhook.dialect,
+                    webhook=webhook.id,
+                    reason=webhook.disabled_reason,
+                )
+
+    async def _record(
+        self, ended: Sequence["_EndedTry"], connection: AsyncConnection
+    ) -> Sequence[DisabledWebhook]:
+        now = self._ctx.now()
+        await outbox.record_results(connection, [one.result for one in ended], now=now)
+        tries = [one.of_webhook for one in ended if one.of_webhook is not None]
+        if not tries:
+            return ()
+        patience = timedelta(seconds=self._ctx.settings.callback_disable_after)
+        return await webhooks.record_tries(connection, tries, failing_before=now - patience, now=now)
 
     async def _send(self, due: DueCallback) -> None:
         try:
@@ -140,13 +173,14 @@ class CallbackSender:
         except Exception as error:  # a bug in a formatter or the poster must not stop the others
             log.exception("callback_crashed", callback_id=due.id, dialect=due.dialect)
             self._ctx.background.failures.note(f"callbacks of {due.dialect}", error)
-            reply = CallbackReply(None, "a fault of ours; see the log")
+            self._ended.append(_EndedTry(self._result(due, _OUR_FAULT)))
+        else:
+            result = self._result(due, reply)
+            if result.state is not CallbackState.WAITING:
+                log.info("callback_ended", callback_id=due.id, state=result.state.value, tries=due.tries)
+            self._ended.append(_EndedTry(result, _webhook_try(due, reply, result)))
         finally:
             self._busy[due.account_id] -= 1
-        ended = self._result(due, reply)
-        if ended.state is not CallbackState.WAITING:
-            log.info("callback_ended", callback_id=due.id, state=ended.state.value, tries=due.tries)
-        self._ended.append(ended)
 
     def _call(self, due: DueCallback) -> CallbackRequest:
         formatted = self._format(due)
@@ -166,10 +200,30 @@ class CallbackSender:
         status = reply.status or 0
         if 200 <= status < 300:
             return CallbackResult(due.id, due.tries, CallbackState.DELIVERED, answer, None)
-        if reply.refused or (400 <= status < 500 and status not in _RETRIED_STATUSES):
+        if reply.refused or status == _GONE or (400 <= status < 500 and status not in _RETRIED_STATUSES):
             return CallbackResult(due.id, due.tries, CallbackState.REFUSED, answer, None)
         pause = min(_FIRST_RETRY * 2 ** min(due.tries - 1, 20), _LAST_RETRY)
         wake_at = now + max(pause, reply.retry_after or timedelta())
         if wake_at > due.created_at + timedelta(seconds=self._ctx.settings.callback_max_age):
             return CallbackResult(due.id, due.tries, CallbackState.GIVEN_UP, answer, None)
         return CallbackResult(due.id, due.tries, CallbackState.WAITING, answer, wake_at)
+
+
+def _webhook_try(due: DueCallback, reply: CallbackReply, result: CallbackResult) -> WebhookTry | None:
+    if due.event.webhook_id is None:
+        return None
+    return WebhookTry(
+        account_id=due.account_id,
+        dialect=due.dialect,
+        id=due.event.webhook_id,
+        url=due.url,
+        answer=result.answer,
+        is_delivered=result.state is CallbackState.DELIVERED,
+        has_ended=result.state is not CallbackState.WAITING,
+        is_gone=reply.status == _GONE,
+    )
+
+
+def _not_called(due: DueCallback, why: str) -> _EndedTry:
+    answer = f"not called: the webhook is switched off, because {why}"[:_MAX_ANSWER]
+    return _EndedTry(CallbackResult(due.id, due.tries, CallbackState.REFUSED, answer, None))

@@ -17,7 +17,11 @@ from dispatcher.domain.messages.status import Status
 
 @dataclass(frozen=True, slots=True)
 class DueCallback:
-    """A callback that was taken for a try, with the number of that try and its account's secret."""
+    """
+    A callback that was taken for a try, with the number of that try and its account's secret.
+
+    `disabled_reason` says why its webhook is switched off; None if it is not, or if it has no webhook.
+    """
 
     id: int
     public_id: UUID
@@ -27,6 +31,7 @@ class DueCallback:
     tries: int
     created_at: datetime
     account_id: int
+    disabled_reason: str | None
     event: MessageEvent | InboundEvent
 
 
@@ -74,7 +79,7 @@ SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.created_at, t.webhook_id,
        m.number_as_given, s.name AS sender, b.client_id,
        coalesce(b.external_id, CAST(b.public_id AS text)) AS batch_id,
        i.public_id AS inbound_id, i.received_at, i.sent_at, i.number AS writer, i.recipient, i.text, i.action,
-       i.parts, i.missing_parts
+       i.parts, i.missing_parts, w.disabled_reason
 FROM taken t JOIN accounts a ON a.id = t.account_id
 LEFT JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM taken))
 LEFT JOIN LATERAL (
@@ -83,6 +88,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN batches b ON b.id = m.batch_id
 LEFT JOIN LATERAL (SELECT * FROM inbound WHERE id = t.inbound_id OFFSET 0) i ON true
 LEFT JOIN senders s ON s.id = coalesce(m.sender_id, i.sender_id)
+LEFT JOIN webhooks w ON w.account_id = t.account_id AND w.dialect = t.dialect AND w.id = t.webhook_id
+                     AND w.url = t.url
 ORDER BY t.id
 """)
 
@@ -143,6 +150,7 @@ def _due(row: Row[Any]) -> DueCallback:
         tries=row.tries,
         created_at=row.created_at,
         account_id=row.account_id,
+        disabled_reason=row.disabled_reason,
         event=_message_event(row) if row.inbound_id is None else _inbound_event(row),
     )
 

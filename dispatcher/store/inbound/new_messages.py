@@ -76,7 +76,7 @@ started AS (
 calling AS (
     INSERT INTO callbacks (account_id, inbound_id, seq, dialect, url, webhook_id, event, created_at, wake_at)
     SELECT k.account_id, k.id, k.seq, w.dialect, w.url, w.id, w.event, :now, :now
-    FROM kept k JOIN webhooks w ON w.account_id = k.account_id AND w.inbound
+    FROM kept k JOIN webhooks w ON w.account_id = k.account_id AND w.inbound AND w.disabled_at IS NULL
     ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM kept

@@ -68,7 +68,7 @@ async def show_all(request: Request) -> Response:
     responses=openapi_examples.REGISTERED,
 )
 async def register(request: Request) -> Response:
-    """A webhook with the same `id` is replaced; without an `id`, one is generated."""
+    """A webhook with the same `id` is replaced, and switched on; without an `id`, one is generated."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:write")
     form = Form(await read_object(request))
     name = form.name("id", max_length=_MAX_ID_LENGTH)
@@ -151,5 +151,12 @@ def _callback(
 
 
 def _webhook(webhook: Webhook, device: str | None) -> Mapping[str, object]:
-    """Return a webhook in a response; it gets the events of all messages, whatever its device."""
-    return {"id": webhook.id, "deviceId": device, "url": webhook.url, "event": webhook.event}
+    """
+    Return a webhook in a response; it gets the events of all messages, whatever its device.
+
+    Upstream does not switch webhooks off: only those that are have more than its fields.
+    """
+    shown = {"id": webhook.id, "deviceId": device, "url": webhook.url, "event": webhook.event}
+    if webhook.disabled_at is None:
+        return shown
+    return {**shown, "disabledAt": write_time(webhook.disabled_at), "disabledReason": webhook.disabled_reason}

@@ -1,0 +1,24 @@
+"""A webhook that is gone, or has failed for days, is switched off, with the reason."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the columns."""
+    op.add_column("webhooks", sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("webhooks", sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("webhooks", sa.Column("disabled_reason", sa.Text(), nullable=True))
+    op.create_check_constraint("disabled", "webhooks", "(disabled_at IS NULL) = (disabled_reason IS NULL)")
+
+
+def downgrade() -> None:
+    """Drop them; a webhook that was switched off is called again."""
+    op.drop_constraint("ck_webhooks_disabled", "webhooks")
+    for column in ("disabled_reason", "disabled_at", "failing_since"):
+        op.drop_column("webhooks", column)
