@@ -193,7 +193,7 @@ class Settings(BaseSettings):
     callback_private: bool = False
     callback_https_only: bool = False
     callback_disable_after: float = Field(default=5 * 86_400, gt=0)
-    callback_max_age: float = Field(default=24 * 3600, gt=0)
+    callback_max_age: float = Field(default=4 * 86_400, gt=0)
 
     emess_collapse_repeats: bool = False
     emsgnow_max_characters: int = Field(default=160, ge=0)

@@ -65,8 +65,6 @@ class HttpPoster:
             async with asyncio.timeout(self._timeout.total_seconds()), request as response:
                 reply = _reply(response)
                 await _discard(response)
-        except PrivateAddress as refusal:
-            return CallbackReply(None, str(refusal), refused=True)
         except (aiohttp.ClientError, OSError) as error:
             return reply or CallbackReply(None, self._describe(error))
         except asyncio.CancelledError:
@@ -100,6 +98,8 @@ class HttpPoster:
 
     def _describe(self, error: Exception) -> str:
         match error:
+            case PrivateAddress():
+                return str(error)
             case aiohttp.ConnectionTimeoutError():
                 return f"no connection within {self._connect_timeout.total_seconds():g} s"
             case TimeoutError():

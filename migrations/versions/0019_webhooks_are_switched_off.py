@@ -1,4 +1,4 @@
-"""A webhook that is gone, or has failed for days, is switched off, with the reason."""
+"""Webhooks that are gone or dead are switched off, and a replayed callback has a deadline of its own."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,10 +15,12 @@ def upgrade() -> None:
     op.add_column("webhooks", sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("webhooks", sa.Column("disabled_reason", sa.Text(), nullable=True))
     op.create_check_constraint("disabled", "webhooks", "(disabled_at IS NULL) = (disabled_reason IS NULL)")
+    op.add_column("callbacks", sa.Column("replayed_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
     """Drop them; a webhook that was switched off is called again."""
+    op.drop_column("callbacks", "replayed_at")
     op.drop_constraint("ck_webhooks_disabled", "webhooks")
     for column in ("disabled_reason", "disabled_at", "failing_since"):
         op.drop_column("webhooks", column)

@@ -8,34 +8,29 @@ receiver can detect repeats and restore the order. The dialects format them.
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from functools import partial
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, Poster
-from dispatcher.domain.callbacks.events import CallbackState, InboundEvent, MessageEvent
+from dispatcher.domain.callbacks.callback import CallbackRequest, Poster
+from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
+from dispatcher.domain.callbacks.retries import STANDARD_RETRIES, RetrySchedule
 from dispatcher.domain.errors import Unavailable
+from dispatcher.service.callbacks import results
+from dispatcher.service.callbacks.results import EndedTry
 from dispatcher.service.context import Context
-from dispatcher.store.callbacks import outbox, webhooks
-from dispatcher.store.callbacks.outbox import CallbackResult, DueCallback
-from dispatcher.store.callbacks.webhooks import DisabledWebhook, WebhookTry
+from dispatcher.store.callbacks import outbox
+from dispatcher.store.callbacks.outbox import DueCallback
 
 log = structlog.get_logger()
 
 _POLL = timedelta(milliseconds=250)
 _LEASE = timedelta(seconds=60)
 _MAX_CALLS_PER_ACCOUNT = 10
-_FIRST_RETRY = timedelta(seconds=5)
-_LAST_RETRY = timedelta(hours=1)
-_RETRIED_STATUSES = frozenset({408, 429})
-_GONE = 410
-_MAX_ANSWER = 200
-_OUR_FAULT = CallbackReply(None, "a fault of ours; see the log")
 
 
 class Signature(Enum):
@@ -47,10 +42,11 @@ class Signature(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FormattedCallback:
-    """A callback as its dialect formats it."""
+    """A callback as its dialect formats it, signs it and tries it again."""
 
     body: Mapping[str, object]
     signature: Signature
+    retries: RetrySchedule = STANDARD_RETRIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +57,6 @@ class SignedPayload:
     secret: str
     at: datetime
     body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _EndedTry:
-    """What a try comes to, for its callback and for its webhook, if it has one that was called."""
-
-    result: CallbackResult
-    of_webhook: WebhookTry | None = None
 
 
 EventFormatter = Callable[[MessageEvent], FormattedCallback]
@@ -100,7 +88,7 @@ class CallbackSender:
         self._signers = signers
         self._calls: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
-        self._ended: list[_EndedTry] = []
+        self._ended: list[EndedTry] = []
 
     async def run(self) -> None:
         """Send until cancelled; calls that are cancelled then are sent again when their lease expires."""
@@ -133,7 +121,7 @@ class CallbackSender:
         taken = await self._ctx.database.transact(work)
         for due in taken:
             if due.disabled_reason is not None:
-                self._ended.append(_not_called(due, due.disabled_reason))
+                self._ended.append(results.not_called(due, due.disabled_reason))
                 continue
             self._busy[due.account_id] += 1
             call = asyncio.create_task(self._send(due))
@@ -145,45 +133,25 @@ class CallbackSender:
         """Write the results of ended calls. Raises Unavailable, and keeps them for the next time."""
         ended = list(self._ended)
         if ended:
-            disabled = await self._ctx.database.transact(partial(self._record, ended))
+            await results.write(self._ctx, ended)
             del self._ended[: len(ended)]
-            for webhook in disabled:
-                log.warning(
-                    "webhook_disabled",
-                    account=webhook.account,
-                    dialect=webhook.dialect,
-                    webhook=webhook.id,
-                    reason=webhook.disabled_reason,
-                )
-
-    async def _record(
-        self, ended: Sequence["_EndedTry"], connection: AsyncConnection
-    ) -> Sequence[DisabledWebhook]:
-        now = self._ctx.now()
-        await outbox.record_results(connection, [one.result for one in ended], now=now)
-        tries = [one.of_webhook for one in ended if one.of_webhook is not None]
-        if not tries:
-            return ()
-        patience = timedelta(seconds=self._ctx.settings.callback_disable_after)
-        return await webhooks.record_tries(connection, tries, failing_before=now - patience, now=now)
 
     async def _send(self, due: DueCallback) -> None:
+        retries = STANDARD_RETRIES
         try:
-            reply = await self._poster.post(self._call(due))
+            formatted = self._format(due)
+            retries = formatted.retries
+            reply = await self._poster.post(self._request(due, formatted))
+            ended = results.called(self._ctx, due, reply, retries)
         except Exception as error:  # a bug in a formatter or the poster must not stop the others
             log.exception("callback_crashed", callback_id=due.id, dialect=due.dialect)
             self._ctx.background.failures.note(f"callbacks of {due.dialect}", error)
-            self._ended.append(_EndedTry(self._result(due, _OUR_FAULT)))
-        else:
-            result = self._result(due, reply)
-            if result.state is not CallbackState.WAITING:
-                log.info("callback_ended", callback_id=due.id, state=result.state.value, tries=due.tries)
-            self._ended.append(_EndedTry(result, _webhook_try(due, reply, result)))
+            ended = results.crashed(self._ctx, due, retries)
         finally:
             self._busy[due.account_id] -= 1
+        self._ended.append(ended)
 
-    def _call(self, due: DueCallback) -> CallbackRequest:
-        formatted = self._format(due)
+    def _request(self, due: DueCallback, formatted: FormattedCallback) -> CallbackRequest:
         body = json.dumps(formatted.body, ensure_ascii=False, separators=(",", ":")).encode()
         payload = SignedPayload(str(due.public_id), due.secret, self._ctx.now(), body)
         headers = {"Content-Type": "application/json"}
@@ -193,37 +161,3 @@ class CallbackSender:
         if isinstance(due.event, InboundEvent):
             return self._inbound_formatters[due.dialect](due.event)
         return self._formatters[due.dialect](due.event)
-
-    def _result(self, due: DueCallback, reply: CallbackReply) -> CallbackResult:
-        """Return the result of a call: delivered, refused, given up, or another try later."""
-        now, answer = self._ctx.now(), reply.reason[:_MAX_ANSWER]
-        status = reply.status or 0
-        if 200 <= status < 300:
-            return CallbackResult(due.id, due.tries, CallbackState.DELIVERED, answer, None)
-        if reply.refused or status == _GONE or (400 <= status < 500 and status not in _RETRIED_STATUSES):
-            return CallbackResult(due.id, due.tries, CallbackState.REFUSED, answer, None)
-        pause = min(_FIRST_RETRY * 2 ** min(due.tries - 1, 20), _LAST_RETRY)
-        wake_at = now + max(pause, reply.retry_after or timedelta())
-        if wake_at > due.created_at + timedelta(seconds=self._ctx.settings.callback_max_age):
-            return CallbackResult(due.id, due.tries, CallbackState.GIVEN_UP, answer, None)
-        return CallbackResult(due.id, due.tries, CallbackState.WAITING, answer, wake_at)
-
-
-def _webhook_try(due: DueCallback, reply: CallbackReply, result: CallbackResult) -> WebhookTry | None:
-    if due.event.webhook_id is None:
-        return None
-    return WebhookTry(
-        account_id=due.account_id,
-        dialect=due.dialect,
-        id=due.event.webhook_id,
-        url=due.url,
-        answer=result.answer,
-        is_delivered=result.state is CallbackState.DELIVERED,
-        has_ended=result.state is not CallbackState.WAITING,
-        is_gone=reply.status == _GONE,
-    )
-
-
-def _not_called(due: DueCallback, why: str) -> _EndedTry:
-    answer = f"not called: the webhook is switched off, because {why}"[:_MAX_ANSWER]
-    return _EndedTry(CallbackResult(due.id, due.tries, CallbackState.REFUSED, answer, None))

@@ -20,7 +20,9 @@ class DueCallback:
     """
     A callback that was taken for a try, with the number of that try and its account's secret.
 
-    `disabled_reason` says why its webhook is switched off; None if it is not, or if it has no webhook.
+    `since` is when its tries began: when it was written, or replayed.
+    `disabled_reason` says why its webhook is switched off; None if it is not,
+    or if it has no webhook.
     """
 
     id: int
@@ -29,7 +31,7 @@ class DueCallback:
     url: str
     secret: str
     tries: int
-    created_at: datetime
+    since: datetime
     account_id: int
     disabled_reason: str | None
     event: MessageEvent | InboundEvent
@@ -74,12 +76,12 @@ taken AS (
     WHERE c.id = ANY(ARRAY(SELECT id FROM picked))
     RETURNING c.*
 )
-SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.created_at, t.webhook_id, t.event, t.account_id,
+SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.webhook_id, t.event, t.account_id,
        t.seq, a.callback_secret, e.at, e.status, e.reason, m.public_id AS message_id, m.number,
        m.number_as_given, s.name AS sender, b.client_id,
        coalesce(b.external_id, CAST(b.public_id AS text)) AS batch_id,
        i.public_id AS inbound_id, i.received_at, i.sent_at, i.number AS writer, i.recipient, i.text, i.action,
-       i.parts, i.missing_parts, w.disabled_reason
+       i.parts, i.missing_parts, greatest(t.created_at, t.replayed_at) AS since, w.disabled_reason
 FROM taken t JOIN accounts a ON a.id = t.account_id
 LEFT JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM taken))
 LEFT JOIN LATERAL (
@@ -148,7 +150,7 @@ def _due(row: Row[Any]) -> DueCallback:
         url=row.url,
         secret=row.callback_secret,
         tries=row.tries,
-        created_at=row.created_at,
+        since=row.since,
         account_id=row.account_id,
         disabled_reason=row.disabled_reason,
         event=_message_event(row) if row.inbound_id is None else _inbound_event(row),

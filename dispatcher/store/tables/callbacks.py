@@ -57,6 +57,7 @@ callbacks = Table(
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("answer", Text, nullable=False, server_default=""),
     time_column("created_at"),
+    time_column("replayed_at", nullable=True),
     time_column("wake_at", nullable=True),
     time_column("ended_at", nullable=True),
     UniqueConstraint(

@@ -16,6 +16,7 @@ from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
+from dispatcher.domain.callbacks.retries import PHONE_RETRIES
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks import webhooks
 from dispatcher.service.callbacks.sender import FormattedCallback, Signature
@@ -147,7 +148,7 @@ def _callback(
         "deviceId": device_id(event.account_id),
         "payload": payload,
     }
-    return FormattedCallback(body, Signature.TIMESTAMPED)
+    return FormattedCallback(body, Signature.TIMESTAMPED, PHONE_RETRIES)
 
 
 def _webhook(webhook: Webhook, device: str | None) -> Mapping[str, object]:
