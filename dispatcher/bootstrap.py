@@ -145,9 +145,15 @@ def open_callback_sender(
     poster = HttpPoster(rules=ctx.url_rules)
     signers: Mapping[Signature, Signer] = {
         Signature.STANDARD_WEBHOOKS: lambda payload: standard_webhook(
-            payload.secret, id=payload.id, at=payload.at, body=payload.body
+            payload.secret,
+            id=payload.id,
+            at=payload.at,
+            body=payload.body,
+            previous=payload.previous_secret,
         ),
-        Signature.TIMESTAMPED: lambda payload: timestamped(payload.secret, at=payload.at, body=payload.body),
+        Signature.TIMESTAMPED: lambda payload: timestamped(
+            payload.secret, at=payload.at, body=payload.body, previous=payload.previous_secret
+        ),
     }
     sender = CallbackSender(
         ctx, poster, formatters=formatters, inbound_formatters=inbound_formatters, signers=signers

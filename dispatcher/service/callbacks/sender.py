@@ -51,12 +51,17 @@ class FormattedCallback:
 
 @dataclass(frozen=True, slots=True)
 class SignedPayload:
-    """The parts of a callback that are signed; the id is the same in every try."""
+    """
+    The parts of a callback that are signed; the id is the same in every try.
+
+    After a rotation it is signed with the previous secret too, for a time.
+    """
 
     id: str
     secret: str
     at: datetime
     body: bytes
+    previous_secret: str | None = None
 
 
 EventFormatter = Callable[[MessageEvent], FormattedCallback]
@@ -153,7 +158,9 @@ class CallbackSender:
 
     def _request(self, due: DueCallback, formatted: FormattedCallback) -> CallbackRequest:
         body = json.dumps(formatted.body, ensure_ascii=False, separators=(",", ":")).encode()
-        payload = SignedPayload(str(due.public_id), due.secret, self._ctx.now(), body)
+        payload = SignedPayload(
+            str(due.public_id), due.secret, self._ctx.now(), body, previous_secret=due.previous_secret
+        )
         headers = {"Content-Type": "application/json"}
         return CallbackRequest(due.url, body, {**headers, **self._signers[formatted.signature](payload)})
 

@@ -20,9 +20,9 @@ class DueCallback:
     """
     A callback that was taken for a try, with the number of that try and its account's secret.
 
-    `since` is when its tries began: when it was written, or replayed.
-    `disabled_reason` says why its webhook is switched off; None if it is not,
-    or if it has no webhook.
+    `previous_secret` is the one that still signs too. `since` is when its
+    tries began: when it was written, or replayed. `disabled_reason` says why
+    its webhook is switched off; None if it is not, or if it has no webhook.
     """
 
     id: int
@@ -30,6 +30,7 @@ class DueCallback:
     dialect: str
     url: str
     secret: str
+    previous_secret: str | None
     tries: int
     since: datetime
     account_id: int
@@ -77,7 +78,9 @@ taken AS (
     RETURNING c.*
 )
 SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.webhook_id, t.event, t.account_id,
-       t.seq, a.callback_secret, e.at, e.status, e.reason, m.public_id AS message_id, m.number,
+       t.seq, a.callback_secret,
+       CASE WHEN a.previous_secret_until > :now THEN a.previous_callback_secret END AS previous_secret,
+       e.at, e.status, e.reason, m.public_id AS message_id, m.number,
        m.number_as_given, s.name AS sender, b.client_id,
        coalesce(b.external_id, CAST(b.public_id AS text)) AS batch_id,
        i.public_id AS inbound_id, i.received_at, i.sent_at, i.number AS writer, i.recipient, i.text, i.action,
@@ -149,6 +152,7 @@ def _due(row: Row[Any]) -> DueCallback:
         dialect=row.dialect,
         url=row.url,
         secret=row.callback_secret,
+        previous_secret=row.previous_secret,
         tries=row.tries,
         since=row.since,
         account_id=row.account_id,
