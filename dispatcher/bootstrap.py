@@ -142,12 +142,18 @@ def open_callback_sender(
     ctx: Context, formatters: Mapping[str, EventFormatter], inbound_formatters: Mapping[str, InboundFormatter]
 ) -> tuple[CallbackSender, Poster]:
     """Return the callback sender and its poster; the caller closes the poster after the sender has ended."""
-    poster = HttpPoster(allow_private=ctx.settings.callback_private)
+    poster = HttpPoster(rules=ctx.url_rules)
     signers: Mapping[Signature, Signer] = {
         Signature.STANDARD_WEBHOOKS: lambda payload: standard_webhook(
-            payload.secret, id=payload.id, at=payload.at, body=payload.body
+            payload.secret,
+            id=payload.id,
+            at=payload.at,
+            body=payload.body,
+            previous=payload.previous_secret,
         ),
-        Signature.TIMESTAMPED: lambda payload: timestamped(payload.secret, at=payload.at, body=payload.body),
+        Signature.TIMESTAMPED: lambda payload: timestamped(
+            payload.secret, at=payload.at, body=payload.body, previous=payload.previous_secret
+        ),
     }
     sender = CallbackSender(
         ctx, poster, formatters=formatters, inbound_formatters=inbound_formatters, signers=signers

@@ -192,7 +192,9 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = Field(default=None, min_length=32)
     token_validity: float = Field(default=3600, gt=0)
     callback_private: bool = False
-    callback_max_age: float = Field(default=24 * 3600, gt=0)
+    callback_https_only: bool = False
+    callback_disable_after: float = Field(default=5 * 86_400, gt=0)
+    callback_max_age: float = Field(default=4 * 86_400, gt=0)
 
     emess_collapse_repeats: bool = False
     emsgnow_max_characters: int = Field(default=160, ge=0)
