@@ -38,6 +38,7 @@ from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
 from dispatcher.domain.numbers.countries import expand, expand_keys, fault_of, is_country_name
 from dispatcher.domain.tier import Tier
+from dispatcher.listening import check_listen, check_networks, check_root_path
 from dispatcher.strict_model import StrictModel
 
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
@@ -202,6 +203,9 @@ class Settings(BaseSettings):
     smsgate_landlines: bool = False
     disabled_dialects: Annotated[frozenset[str], NoDecode] = frozenset()
     dialect_prefixes: Annotated[dict[str, str], NoDecode] = {}
+    forwarded_allow_ips: Annotated[str, AfterValidator(check_networks)] | None = None
+    root_path: Annotated[str, AfterValidator(check_root_path)] | None = None
+    manage_listen: Annotated[str, AfterValidator(check_listen)] | None = None
     log_level: str = "info"
 
     @cached_property
