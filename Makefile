@@ -70,6 +70,10 @@ bench-quick: $(STAMP) ## the same with few messages, one round; writes nothing
 bench-campaign: $(STAMP) ## measure a campaign of a million recipients; ARGS="--recipients 20000" for a quick run
 	@exec $(BIN)/python -m bench.campaign $(ARGS)
 
+.PHONY: faults
+faults: $(STAMP) ## strike faults at a stack under load, and audit it; ARGS="--seed 7 --minutes 10"
+	@exec $(BIN)/python -m faults $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## check formatting, lint, types, import contracts and the lock
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Some files are not formatted: make format" >&2; exit 1; }

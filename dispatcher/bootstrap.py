@@ -36,6 +36,7 @@ from dispatcher.service.callbacks.sender import (
 )
 from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.database import Database
+from dispatcher.service.health.process_report import first_report, keep_reporting
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import routes
 from dispatcher.service.time import INTERVAL, PostgresTime
@@ -74,13 +75,16 @@ def celery_app(settings: Settings) -> Celery:
 
 
 @asynccontextmanager
-async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Context]:
+async def open_context(
+    settings: Settings, *, name: str, queues: frozenset[str] = frozenset()
+) -> AsyncIterator[Context]:
     """
     Open a Context in the running loop, and close it at the end of the block.
 
     `name` is the name of the process in pg_stat_activity, `/readyz` and
-    `doctor`. The context uses the time of Postgres, and the time of this
-    machine until Postgres can be reached for the first time.
+    `doctor`, and `queues` are those that it consumes. The context uses the
+    time of Postgres, and the time of this machine until Postgres can be
+    reached for the first time.
     """
     url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
     async with AsyncExitStack() as stack:
@@ -98,7 +102,9 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
         configs = [configured.config for configured in providers.values()]
-        provider_health = ProviderHealth(configs, database, Breakers(redis), wake=publisher.wake)
+        provider_health = ProviderHealth(
+            configs, database, Breakers(redis), wake=publisher.wake, on_failure=failures.note
+        )
         stack.push_async_callback(provider_health.close)
         time = PostgresTime(database)
         ctx = Context(
@@ -122,6 +128,8 @@ async def open_context(settings: Settings, *, name: str) -> AsyncIterator[Contex
         background.start("time", partial(_follow_time, time, known=known))
         background.start("routes", partial(_follow_routes, ctx))
         background.start("failures", partial(_write_failures, failures))
+        report = first_report(ctx, name, queues=queues)
+        background.start("report", partial(keep_reporting, ctx, report))
         yield ctx
 
 

@@ -17,6 +17,7 @@ _DETAIL = re.compile(
     r"^DETAIL:.*?(?=^(?:CONTEXT|HINT|STATEMENT|QUERY|SCHEMA|LOCATION|\[SQL|The above|Traceback)|\Z)",
     re.MULTILINE | re.DOTALL,
 )
+_TRACEBACKS = ("exception", "stack")
 _QUIET = ("httpx", "aiohttp.access", "kombu", "amqp", "celery")
 
 
@@ -29,6 +30,7 @@ def configure(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         _without_rows,
+        _in_one_line,
     ]
     renderer = structlog.processors.JSONRenderer()
     structlog.configure(
@@ -47,6 +49,23 @@ def configure(level: str) -> None:
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+def one_line(text: str) -> str:
+    """Return a client's text for a log: what cannot be printed, such as a line break, is escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def _in_one_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Escape what cannot be printed, except in tracebacks: whoever prints a value sees one line."""
+    for name, value in event.items():
+        if isinstance(value, str) and name not in _TRACEBACKS:
+            event[name] = one_line(value)
+    return event
 
 
 def _without_rows(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

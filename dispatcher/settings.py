@@ -178,7 +178,7 @@ class Settings(BaseSettings):
     stop_mention: str = "\nSTOP: reply STOP"
     keywords: Annotated[dict[KeywordAction, tuple[str, ...]], NoDecode, AfterValidator(_keywords)] = {}
     body_limit: int = Field(default=1 << 20, ge=1024)
-    bulk_body_limit: int = Field(default=10 << 20, ge=1024)
+    bulk_body_limit: int = Field(default=2 << 20, ge=1024)
     simulated_numbers: bool = False
     charge_by: PriceUnit = PriceUnit.SEGMENT
     prices: Annotated[dict[Annotated[str, AfterValidator(_priced)], int], NoDecode] = {}

@@ -1,6 +1,7 @@
 """Helpers for tests of campaigns: draft, start and send them."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.domain.errors import InvalidPlan
 from dispatcher.service.campaigns import campaigns
 from dispatcher.service.campaigns.campaigns import CampaignRow
+from dispatcher.service.campaigns.launch import launch
 from tests.audience import audience
 from tests.world import World
 
@@ -40,3 +42,16 @@ async def faults(world: World, **more: Any) -> dict[str, str]:
 async def send_all(world: World) -> None:
     while await world.clock.release() + await world.clock.fill() or world.lanes.published:
         await world.deliver()
+
+
+async def launch_and_send_all(world: World) -> None:
+    """Do the work of the system worker, the clock and a bulk worker until none is left."""
+    while await launch(world.ctx):
+        await send_all(world)
+    await launch(world.ctx)
+
+
+def run_what_is_due(world: World) -> None:
+    """Open the dispatcher at the present time, and do its work until none is left."""
+    world.time.at = datetime.now(UTC)
+    world.run_without_account(lambda: launch_and_send_all(world))

@@ -31,7 +31,7 @@ _NOT_IMPORTED = {
 
 _PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 _PRODUCT = ("dispatcher", "workers", "migrations")
-_ALL = (*_PRODUCT, "scripts", "tests", "bench")
+_ALL = (*_PRODUCT, "scripts", "tests", "bench", "faults")
 _OWNERS = packages_distributions()
 
 

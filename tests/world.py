@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Row
 
 from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.delivery.message import Attempt
 from dispatcher.domain.delivery.provider import (
     Accepted,
     Gate,
@@ -27,6 +28,7 @@ from dispatcher.domain.delivery.provider import (
 from dispatcher.domain.errors import BadReceipt
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.messages.submission import AcceptedBatch, Submission
+from dispatcher.domain.messages.window import Phase
 from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.breaker import Breakers
@@ -260,6 +262,29 @@ class World:
             lambda c: claims.claim(c, [read], provider="sim", now=now, lease_end=now + lease)
         )
         return claimed[read]
+
+    async def claim_and_call(self, message_id: int, call: Callable[[Outgoing], Outcome]) -> Attempt | None:
+        """
+        Claim a message and call the provider, as a worker that dies before it writes the outcome.
+
+        Return the attempt, or None if a worker would not send it now.
+        """
+        due = await self.ctx.database.single(lambda c: claims.read(c, [message_id]))
+        if not due or due[0].opted_out or due[0].window.phase(self.time.now()) is not Phase.OPEN:
+            return None
+        [message] = due
+        attempt = await self.claim(message_id)
+        return Attempt(
+            message_id=message_id,
+            attempt=attempt,
+            tier=message.tier,
+            not_after=message.window.not_after,
+            deferrals=message.deferrals,
+            doubts=message.doubts,
+            provider="sim",
+            outcome=call(message.outgoing(attempt)),
+            parts_taken=message.parts_taken,
+        )
 
     async def row(self, message_id: int) -> Row[tuple[object, ...]]:
         return await self.one("SELECT * FROM messages WHERE id = :id", id=message_id)

@@ -13,7 +13,7 @@ from dispatcher.service.clock.sweeps import Clock
 from dispatcher.service.clock.timer import run_timer
 from dispatcher.service.context import Context
 from dispatcher.service.delivery.worker import Worker
-from dispatcher.service.health import require_migrated
+from dispatcher.service.health.readiness import require_migrated
 from dispatcher.service.receipts.ingest import ReceiptMatcher, listen
 from dispatcher.service.receipts.polling import Poller
 from dispatcher.settings import Settings
@@ -36,7 +36,7 @@ def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitSta
 
     async def open_parts(stack: AsyncExitStack) -> ProcessParts:
         name = "+".join(sorted(queues))
-        ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}"))
+        ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}", queues=queues))
         await require_migrated(ctx)
         await ctx.provider_health.refresh()  # from the first message on, none goes to a paused provider
         worker, clock = Worker(ctx), Clock(ctx)

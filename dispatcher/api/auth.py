@@ -7,15 +7,17 @@ the address that it comes from, which limits guessing.
 """
 
 from base64 import b64decode
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Network, ip_address
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.types import Scope
 
-from dispatcher.api.runtime import context_of
+from dispatcher.api.limits.logins import Presented
+from dispatcher.api.runtime import context_of, runtime
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.rate_limit import RateLimitStatus
 from dispatcher.domain.errors import NotAuthenticated, RateLimited
@@ -75,7 +77,11 @@ def basic_credentials(
 
 
 async def authenticate(
-    request: Request, check: Awaitable[Caller], *, per_minute: int | None = None
+    request: Request,
+    check: Coroutine[Any, Any, Caller],
+    *,
+    per_minute: int | None = None,
+    presented: Presented | None = None,
 ) -> Caller:
     """
     Return the caller that `check` finds, and count the request.
@@ -83,7 +89,9 @@ async def authenticate(
     The limit is the account's own rate, else the dialect's `per_minute`, else the
     setting. Raises what `check` raises, and RateLimited.
     """
-    caller = await limit_failures(request, check)
+    caller = await limit_failures(request, check, presented=presented)
+    request.state.body.trust((caller.account.id, caller.dialect))
+    request.state.caller = {"account": caller.account.id, "credential": caller.credential_id}
     ctx = context_of(request)
     rate = caller.account.limits.rate or per_minute or ctx.settings.rate_limit
     kind = "test" if caller.is_test else "live"
@@ -92,13 +100,77 @@ async def authenticate(
     return caller
 
 
-async def limit_failures(request: Request, check: Awaitable[T]) -> T:
-    """Return what `check` finds; NotAuthenticated counts against the address. Raises RateLimited."""
+async def limit_failures(
+    request: Request, check: Coroutine[Any, Any, T], *, presented: Presented | None = None
+) -> T:
+    """
+    Return what `check` finds; NotAuthenticated counts against the address. Raises RateLimited.
+
+    `presented` is the credential, if it is not in a header. One that was valid
+    before is checked at once. Any other is not checked while its address has
+    failed too often: with its name if it has one, so that guesses of one name
+    keep out no other, and with all names ten times as often.
+    """
+    presented = presented or _in_headers(request)
+    if presented is None or runtime(request).logins.remembers(presented):
+        return await _counted(request, check, presented)
     try:
-        return await check
-    except NotAuthenticated:
-        _record(request, await count_by_address(request.scope, context_of(request)))
+        async with runtime(request).logins.turn(address_of(request.scope)):
+            await _look(request, presented)
+            return await _counted(request, check, presented)
+    finally:
+        check.close()  # of one that was not checked; nothing of one that has ended
+
+
+_NAMES = 10  # failures with all names of an address, in limits of one
+
+
+def _gates(request: Request, presented: Presented) -> list[tuple[str, int]]:
+    """Return the buckets of an address's failures that this credential counts for, with their limits."""
+    address, limit = address_of(request.scope), context_of(request).settings.address_rate_limit
+    if not presented.name:
+        return [(f"failures:{address}", limit)]
+    digest = sha256(presented.name.encode("utf-8", "replace")).hexdigest()
+    return [(f"failures:{address}:{digest}", limit), (f"names:{address}", limit * _NAMES)]
+
+
+async def _look(request: Request, presented: Presented) -> None:
+    """Raise RateLimited if the address has failed too often."""
+    ctx = context_of(request)
+    for bucket, limit in _gates(request, presented):
+        found = await ctx.limits.take(bucket, per_minute=limit, cost=0)
+        if found.retry_after is not None:
+            request.state.quota = found
+            raise RateLimited("too many failed logins", retry_after=found.retry_after)
+
+
+async def _counted(request: Request, check: Awaitable[T], presented: Presented | None) -> T:
+    """Return what `check` finds, and note whether the credential is valid."""
+    logins, ctx = runtime(request).logins, context_of(request)
+    try:
+        found = await check
+    except NotAuthenticated as error:
+        if presented is not None:
+            logins.note_failure(presented, address_of(request.scope), error)
+            for bucket, limit in _gates(request, presented):
+                await ctx.limits.take(bucket, per_minute=limit)
+        _record(request, await count_by_address(request.scope, ctx))
         raise
+    if presented is not None:
+        logins.note_valid(presented)
+    return found
+
+
+def _in_headers(request: Request) -> Presented | None:
+    """Return the credential in the headers of a request; None if there is none that can be read."""
+    try:
+        basic = basic_credentials(request)
+    except NotAuthenticated:
+        return None
+    if basic is not None:
+        return Presented(basic.password, basic.name)
+    secret = read_authorization(request).credentials or request.headers.get("x-api-key", "").strip()
+    return Presented(secret) if secret else None
 
 
 async def count_by_address(scope: Scope, ctx: Context, *, cost: int = 1) -> RateLimitStatus:

@@ -7,7 +7,7 @@ from dispatcher.api.errors import PROBLEM, problem
 from dispatcher.api.operations import MountedApp, MountPoint, Operations
 from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
-from dispatcher.service.health import readiness
+from dispatcher.service.health.readiness import readiness
 
 operations = Operations()
 
@@ -23,9 +23,11 @@ async def readyz(request: Request) -> Response:
     """
     Answer 200 if submissions can be accepted, else 503 with `faults`: Postgres, or a missing migration.
 
-    `degraded` lists what needs attention while submissions are accepted: Redis
-    is away, nobody consumes from a lane or queue, or a background task of any
-    process failed within the last hour.
+    `degraded` lists what stops or delays messages while submissions are
+    accepted, each with what mends it: Redis is away or refuses writes, nobody
+    consumes from a queue, no provider of a route takes the messages that wait,
+    messages are overdue, a clock is off, or a part of any process failed
+    within the last hour.
     """
     found = await readiness(context_of(request))
     if not found.is_ready:

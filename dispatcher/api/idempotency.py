@@ -37,7 +37,7 @@ async def accept(
     body = await request.body()
     once = IdempotencyKey(
         key,
-        _fingerprint(request, canonical_body(body)),
+        _fingerprint(request, await canonical_body(body)),
         lambda batch: _stored(answer(batch)),
         exact=_fingerprint(request, body),
     )

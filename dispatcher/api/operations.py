@@ -200,12 +200,14 @@ class MountPoint:
     A path that an application serves, with all paths below it. `bulk` allows the larger body.
 
     A path that `streamed` matches takes a body of any size: its handler must read it
-    chunk by chunk, and only after it has authenticated the client.
+    chunk by chunk, and only after it has authenticated the client. `is_signed` means
+    that a body itself proves who sent it: it is read before the client is known.
     """
 
     path: str
     bulk: bool = False
     streamed: re.Pattern[str] | None = None
+    is_signed: bool = False
 
 
 class MountedApp:

@@ -52,7 +52,7 @@ def _called_url(request: Request, public_url: str | None) -> str:
 app = MountedApp(
     "receipts",
     title="Receipts",
-    mounts=(MountPoint("/receipts"),),
+    mounts=(MountPoint("/receipts", is_signed=True),),
     envelope=problem,
     media_type=PROBLEM,
     operations=operations,

@@ -4,13 +4,17 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+
+from dispatcher.api.limits.body_limit import SMALL, LimitedBody
+from dispatcher.api.limits.sliced_json import Pairs, SlicedDecoder, members_at_start, unquote_in_slices
+from dispatcher.service.yielding import yielding
 
 LARGEST_ID = 2**63 - 1
 """The largest id that Postgres stores."""
@@ -21,7 +25,8 @@ _ARRAY_SUFFIX = re.compile(r"\[[0-9]{0,9}\]\Z")
 _MAX_FIELDS = 20_000
 _FORM = "application/x-www-form-urlencoded"
 
-_encode_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+_canonical = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+_encode_canonical = _canonical.encode
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -45,11 +50,7 @@ async def read_object(request: Request, *, is_strict: bool = False) -> Mapping[s
     """
     _media_type(request, wanted="JSON")
     try:
-        document = json.loads(
-            await request.body(),
-            parse_constant=_refuse_constant,
-            object_pairs_hook=_refuse_repeated if is_strict else None,
-        )
+        document = await _parse(await request.body(), _refuse_repeated if is_strict else None)
     except (ValueError, RecursionError):
         raise HTTPException(400, "The body is not valid JSON") from None
     if not isinstance(document, dict):
@@ -68,15 +69,30 @@ async def read_fields(request: Request) -> Mapping[str, object]:
     """
     content_type = _media_type(request, wanted="a form or JSON")
     raw = await request.body()
-    document = _object_in(raw)
+    document = await _object_in(raw)
     if document is not None:
         return document
     if raw.strip() and content_type not in ("", _FORM):
         raise HTTPException(400, "The body must be a form or a JSON object")
-    return _form(raw.decode("utf-8", "surrogateescape"))
+    return await _large_form(raw) if len(raw) > SMALL else _form(raw.decode("utf-8", "surrogateescape"))
 
 
-def canonical_body(raw: bytes) -> bytes:
+async def fields_at_start(request: Request) -> Mapping[str, object] | None:
+    """
+    Return the fields in the first 64 KiB of a larger body, to find a credential there; None for a small body.
+
+    Of a JSON object and of a form those are there that are whole; the last pair of a form may be cut.
+    """
+    body = request.state.body
+    assert isinstance(body, LimitedBody)
+    start, is_all = await body.start()
+    if is_all:
+        return None
+    start = start[:SMALL]
+    return members_at_start(start) or _form(start.rpartition(b"&")[0].decode("utf-8", "surrogateescape"))
+
+
+async def canonical_body(raw: bytes) -> bytes:
     """
     Return a body in the form that all bodies with the same content have.
 
@@ -87,8 +103,12 @@ def canonical_body(raw: bytes) -> bytes:
     is as it came.
     """
     try:
-        document = json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=_unrepeated)
-        return _encode_canonical(document).encode() if isinstance(document, dict) else raw
+        document = await _parse(raw, _unrepeated)
+        if not isinstance(document, dict):
+            return raw
+        if len(raw) <= SMALL:
+            return _encode_canonical(document).encode()
+        return "".join([part async for part in yielding(_canonical.iterencode(document))]).encode()
     except (ValueError, RecursionError):
         return raw
 
@@ -136,10 +156,17 @@ def _media_type(request: Request, *, wanted: str) -> str:
     return media_type
 
 
-def _object_in(raw: bytes) -> dict[str, object] | None:
+async def _parse(raw: bytes, pairs_hook: Callable[[Pairs], Any] | None = None) -> object:
+    """Return the JSON document of a body, a large one in slices. Raises ValueError, RecursionError."""
+    if len(raw) <= SMALL:
+        return json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=pairs_hook)
+    return await SlicedDecoder(parse_constant=_refuse_constant, object_pairs_hook=pairs_hook).decode(raw)
+
+
+async def _object_in(raw: bytes) -> dict[str, object] | None:
     """Return the JSON object in a body, None if the body is anything else."""
     try:
-        document = json.loads(raw, parse_constant=_refuse_constant)
+        document = await _parse(raw)
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
@@ -153,6 +180,22 @@ def _form(encoded: str) -> Mapping[str, object]:
         )
     except ValueError:
         raise HTTPException(400, f"There are more than {_MAX_FIELDS} fields") from None
+    return _by_name(pairs)
+
+
+async def _large_form(raw: bytes) -> Mapping[str, object]:
+    """Return names and values as `_form` does, read in slices."""
+    parts = [part for part in raw.strip().split(b"&") if part]
+    if len(parts) > _MAX_FIELDS:
+        raise HTTPException(400, f"There are more than {_MAX_FIELDS} fields")
+    pairs = []
+    for part in parts:
+        name, _, value = part.partition(b"=")
+        pairs.append((await unquote_in_slices(name), await unquote_in_slices(value)))
+    return _by_name(pairs)
+
+
+def _by_name(pairs: Pairs) -> Mapping[str, object]:
     values: dict[str, list[str]] = {}
     arrays = set()
     for raw_name, value in pairs:

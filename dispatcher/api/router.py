@@ -22,10 +22,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dispatcher.api.auth import count_by_address
 from dispatcher.api.errors import CRASHED, NO_SUCH_API, PROBLEM, describe_error, problem, too_large
+from dispatcher.api.limits.body_limit import LargeBodies, LimitedBody
 from dispatcher.api.operations import MountedApp, MountPoint, QuotaHeaders
 from dispatcher.api.runtime import Runtime
 from dispatcher.domain.errors import DispatchError, Misconfigured
 from dispatcher.domain.messages.trace import read_traceparent, trace_id
+from dispatcher.logs import one_line
 
 log = structlog.get_logger()
 
@@ -80,6 +82,7 @@ class Router:
         self._open_runtime = open_runtime
         self._limits = {False: body_limit, True: bulk_body_limit}
         self._runtime: Runtime | None = None
+        self._large_bodies = LargeBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan of the server."""
@@ -118,38 +121,44 @@ class Router:
         headers = _read_headers(scope)
         request_id = headers.request_id or uuid4().hex
         target = self._target(scope["path"])
-        state = {**scope.get("state", {}), "runtime": self._runtime}
+        body = LimitedBody(receive, self._limit(target.mount, scope["path"]), bodies=self._large_bodies)
+        if target.mount.is_signed:
+            body.trust(target.mount)
+        state = {**scope.get("state", {}), "runtime": self._runtime, "body": body}
         scope = {**scope, "root_path": scope.get("root_path", "") + target.prefix, "state": state}
         response = _Response(send, request_id, target.app, scope)
         with structlog.contextvars.bound_contextvars(request_id=request_id, **headers.trace):
             try:
-                await self._answer(scope, receive, response, target, announced=headers.length)
+                await self._answer(scope, body, response, target, announced=headers.length)
             finally:
+                await body.close()
                 log.info(
                     "request_answered",
                     method=scope["method"],
-                    path=scope["path"],
+                    path=one_line(scope["path"]),
                     status=response.status,
+                    client=(scope.get("client") or ("unknown",))[0],
+                    **state.get("caller", {}),
                     ms=round((time.perf_counter() - started) * 1000, 1),
                 )
 
     async def _answer(
-        self, scope: Scope, receive: Receive, response: "_Response", target: _Target, *, announced: int
+        self, scope: Scope, body: LimitedBody, response: "_Response", target: _Target, *, announced: int
     ) -> None:
         app, limit = target.app, self._limit(target.mount, scope["path"])
         try:
             if app is _NO_APP:
-                await app.refuse(scope, NO_SUCH_API)(scope, receive, response)
+                await app.refuse(scope, NO_SUCH_API)(scope, body, response)
             elif announced > limit:
-                await app.refuse(scope, describe_error(too_large(limit)))(scope, receive, response)
+                await app.refuse(scope, describe_error(too_large(limit)))(scope, body, response)
             else:
-                await app(scope, _limited(receive, limit), response)
+                await app(scope, body, response)
         except ClientDisconnect:
             log.info("client_left")
         except Exception:  # the outermost frame of a request: the application has answered 500 if it could
             log.exception("request_crashed")
             if response.status is None:
-                await app.refuse(scope, CRASHED)(scope, receive, response)
+                await app.refuse(scope, CRASHED)(scope, body, response)
 
     def _limit(self, mount: MountPoint, path: str) -> float:
         """Return the largest size of a body, in bytes."""
@@ -180,6 +189,7 @@ class _Response:
             self.status = int(message["status"])
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
+            headers["X-Content-Type-Options"] = "nosniff"
             if self._app.catalog is not None:
                 headers.append("Link", f'<{self._scope["root_path"]}{self._app.catalog}>; rel="api-catalog"')
             if self._app.quota_headers is not None:
@@ -228,18 +238,3 @@ def _read_headers(scope: Scope) -> _RequestHeaders:
         {} if traceparent is None else {"trace_id": trace_id(traceparent)},
         int(length) if _LENGTH.fullmatch(length) else 0,
     )
-
-
-def _limited(receive: Receive, limit: float) -> Receive:
-    """Return a `receive` that raises HTTPException, 413, once the body is larger than the limit."""
-    size = 0
-
-    async def receive_limited() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > limit:
-            raise too_large(limit)
-        return message
-
-    return receive_limited

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import structlog
 from starlette.requests import Request
 
+from dispatcher.api.limits.logins import Logins
 from dispatcher.bootstrap import open_callback_sender, open_context
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter
 from dispatcher.service.context import Context
-from dispatcher.service.health import require_migrated
+from dispatcher.service.health.readiness import require_migrated
 from dispatcher.service.receipts.ingest import ReceiptMatcher
 from dispatcher.service.receipts.refused import RefusedReceipts
 from dispatcher.settings import Settings
@@ -22,11 +23,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The context, the matcher for receipts that arrive here, and the counter of refused ones."""
+    """The context, the matcher for receipts that arrive here, the counter of refused ones, and the logins."""
 
     ctx: Context
     matcher: ReceiptMatcher
     refusals: RefusedReceipts
+    logins: Logins
 
 
 @asynccontextmanager
@@ -58,7 +60,7 @@ async def open_runtime(
             sender, transport = open_callback_sender(ctx, event_formatters, inbound_formatters)
             stack.push_async_callback(transport.close)
             _start(stack, ctx, "callbacks", sender.run)
-        yield Runtime(ctx, matcher, RefusedReceipts())
+        yield Runtime(ctx, matcher, RefusedReceipts(), Logins())
 
 
 def runtime(request: Request) -> Runtime:

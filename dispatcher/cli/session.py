@@ -11,7 +11,7 @@ from dispatcher.domain.errors import Invalid, NotFound, Unavailable
 from dispatcher.local.environment import load
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.health import require_migrated
+from dispatcher.service.health.readiness import require_migrated
 from dispatcher.settings import Settings
 
 T = TypeVar("T")

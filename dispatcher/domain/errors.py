@@ -17,7 +17,8 @@ Errors that a client can cause. A provider's answer is a value (`domain/delivery
     ├── Conflict
     │   ├── KeyReused         an Idempotency-Key with another body
     │   ├── StillRunning      the first request with this key has not ended
-    │   └── AlreadyExists     a name or id that is taken
+    │   ├── AlreadyExists     a name or id that is taken
+    │   └── NotConfirmed      a change with effects that the caller must confirm
     ├── BadReceipt            a receipt that cannot be read
     │   └── BadSignature      a receipt that its provider did not sign
     ├── Unavailable           Postgres or a provider cannot be reached; retry
@@ -162,6 +163,10 @@ class StillRunning(Conflict):
 
 class AlreadyExists(Conflict):
     """A name or id that is taken."""
+
+
+class NotConfirmed(Conflict):
+    """A change whose effects must be confirmed first; the text says which. Nothing was changed."""
 
 
 class BadReceipt(DispatchError):

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from dispatcher.domain.routing.breaker import WINDOW, BreakerState, CallCounts, CallTally, read_counts
 from dispatcher.domain.routing.provider_state import BreakerPhase
+from dispatcher.lanes.refusals import Refusals
 
 _BUCKETS = 5
 _SCRIPT = files("dispatcher.lanes").joinpath("breaker.lua").read_text(encoding="utf-8")
@@ -52,10 +53,11 @@ class BreakerSnapshot:
 
 
 class Breakers:
-    """Reports counts, and reads all breakers in one round trip."""
+    """Reports counts, and reads all breakers in one round trip. `refusals` has the last ones of providers."""
 
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
+        self.refusals = Refusals(redis)
         self._script = redis.register_script(_SCRIPT)
 
     async def exchange(

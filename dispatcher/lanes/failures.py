@@ -1,5 +1,5 @@
 """
-Failures of threads and background tasks: each process notes its own, and Redis keeps them for an hour.
+Failures of threads, background tasks and plug-ins: each process notes its own; Redis keeps them for an hour.
 
 Only the type of an error and the line that raised it are kept: its message may
 contain a phone number or a text.
@@ -20,7 +20,7 @@ _KEEP_SECONDS = 3600
 
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
-    """A thread or background task that has failed: where, how often, and its latest error."""
+    """A thread, a background task or a part of it that has failed: where, how often, and its latest error."""
 
     process: str
     task: str
@@ -30,7 +30,7 @@ class TaskFailure:
     def __str__(self) -> str:
         """Return a sentence for operators."""
         times = "once" if self.count == 1 else f"{self.count} times"
-        return f"{self.task} of {self.process} has failed {times} and was started again: {self.error}"
+        return f"{self.task} of {self.process} has failed {times}: {self.error}"
 
 
 class FailureLog:

@@ -19,8 +19,8 @@ from dispatcher.local.embedded.supervisor import Supervisor
 from dispatcher.local.embedded.valkey import valkey_process
 from dispatcher.local.first_run import Credentials
 from dispatcher.local.stack_plan import StackPlan, has_own_providers
-from dispatcher.service import health
 from dispatcher.service.context import Context
+from dispatcher.service.health import readiness
 from dispatcher.settings import Settings
 
 Announce = Callable[[str, str], None]
@@ -114,7 +114,7 @@ async def _await_ready(settings: Settings, plan: StackPlan, reporter: _Reporter)
             "flower": f"{plan.flower_url}/healthcheck",
         }
         while waiting:
-            consumed = await health.lanes(ctx) or {}
+            consumed = await readiness.lanes(ctx) or {}
             for name, target in list(waiting.items()):
                 if await _is_ready(target, client, consumed, since=began):
                     del waiting[name]

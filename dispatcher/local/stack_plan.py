@@ -104,7 +104,7 @@ class StackPlan:
                 name=f"worker-{queue}",
                 argv=process_commands.worker(queue),
                 nice=_NICE.get(queue, 0),
-                stop_timeout=timedelta(seconds=60),
+                stop_timeout=timedelta(seconds=8),
                 together=True,
             )
             for queue in process_commands.THREADS
@@ -112,17 +112,25 @@ class StackPlan:
         flower = process_commands.flower(self._flower_host, self.flower_port)
         return [
             ManagedProcess(
-                name="sandbox", argv=process_commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file)
+                name="sandbox",
+                argv=process_commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file),
+                stop_timeout=timedelta(seconds=1),
             ),
             ManagedProcess(
                 name="api",
                 argv=process_commands.api(self.host, self.port),
-                stop_timeout=timedelta(seconds=30),
+                stop_timeout=timedelta(seconds=4),
             ),
             *workers,
-            ManagedProcess(name="beat", argv=process_commands.beat(), together=True),
             ManagedProcess(
-                name="flower", argv=flower, env=process_commands.flower_environment(), together=True
+                name="beat", argv=process_commands.beat(), stop_timeout=timedelta(seconds=8), together=True
+            ),
+            ManagedProcess(
+                name="flower",
+                argv=flower,
+                env=process_commands.flower_environment(),
+                stop_timeout=timedelta(seconds=8),
+                together=True,
             ),
         ]
 

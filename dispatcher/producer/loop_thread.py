@@ -14,7 +14,7 @@ from dispatcher.domain.accounts.account import Account, Caller
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.health import require_migrated
+from dispatcher.service.health.readiness import require_migrated
 from dispatcher.settings import Settings
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from dispatcher.producer.arguments import (
     wrong,
 )
 from dispatcher.producer.loop_thread import ProducerThread
-from dispatcher.service.health import lanes
+from dispatcher.service.health.readiness import lanes
 from dispatcher.service.inbound import messages as inbound_messages
 from dispatcher.service.inbound.messages import FoundInbound
 from dispatcher.service.messages import edits, search, withdraw

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 import httpx
 from pydantic import Field, ValidationError
 
+from dispatcher.providers.answer_check import AnswerCheck
 from dispatcher.providers.contract import (
     Gate,
     Misconfigured,
@@ -78,6 +79,7 @@ class HttpPlugin(ABC):
         transport: httpx.AsyncBaseTransport | None,
     ) -> None:
         self._call_timeout = config.call_timeout
+        self._answers = AnswerCheck()
         self._client = open_client(
             max_connections=config.max_connections,
             connect_timeout=min(options.connect_timeout, config.call_timeout),
@@ -137,7 +139,7 @@ class HttpPlugin(ABC):
         match response:
             case Unsent() | Unknown():
                 return response
-        return self._outcome(message, response)
+        return self._answers.checked(response, [message], [self._outcome(message, response)])[0]
 
 
 async def poll_concurrently(

@@ -21,7 +21,12 @@ from dispatcher.providers.contract import (
     Unknown,
 )
 
-_DEFERRED_STATUSES: Final = frozenset({401, 402, 403, 425, 429, 503})
+ACCOUNT_STATUSES: Final = frozenset({401, 402, 403})
+"""HTTP statuses by which our account or its credentials are refused."""
+
+DEFERRED_STATUSES: Final = ACCOUNT_STATUSES | {425, 429, 503}
+"""HTTP statuses after which a message is tried again."""
+
 _MAX_RETRY_AFTER: Final = 86_400
 
 
@@ -34,8 +39,8 @@ def outcome_by_status(response: httpx.Response) -> Deferred | Rejected | Unknown
     rejected. Everything else is unknown, 2xx included.
     """
     status, reason = response.status_code, f"HTTP {response.status_code}"
-    if status in _DEFERRED_STATUSES:
-        return Deferred(reason, retry_after(response))
+    if status in DEFERRED_STATUSES:
+        return Deferred(reason, retry_after(response), of_account=status in ACCOUNT_STATUSES)
     if 400 <= status < 500 and status != httpx.codes.REQUEST_TIMEOUT:
         return Rejected(Status.FAILED, reason)
     return Unknown(reason)

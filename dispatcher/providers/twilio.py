@@ -68,12 +68,14 @@ class TwilioFailure(NamedTuple):
 
     `is_deferred` marks a refusal for now, or of our account. As a response it is
     deferred and ends as 39 if nobody corrects it; in a receipt it is 39 at once.
+    `of_account` marks one of our account.
     """
 
     status: Status
     description: str
     is_deferred: bool = False
     opted_out: bool = False
+    of_account: bool = False
 
 
 _GROUPS: Final[Sequence[tuple[TwilioFailure, str]]] = (
@@ -96,7 +98,9 @@ _GROUPS: Final[Sequence[tuple[TwilioFailure, str]]] = (
         "14107 20429 21611 21730 30001 30017 30022 30023 30027 30454 63038",
     ),
     (
-        TwilioFailure(Status.GAVE_UP, "our account or its set-up is refused", is_deferred=True),
+        TwilioFailure(
+            Status.GAVE_UP, "our account or its set-up is refused", is_deferred=True, of_account=True
+        ),
         # Not active, wrong credentials, no such account, wrong callback; a Messaging Service that is
         # gone, closed or without numbers; suspended; a campaign suspended; sending switched off.
         "10001 20003 20404 21609 21626 21701 21702 21703 21704 21705 30002 30033 30037",
@@ -236,7 +240,7 @@ class Twilio(HttpPlugin):
             return outcome_by_status(response)
         reason = f"{code}: {failure.description}"
         if failure.is_deferred:
-            return Deferred(reason, retry_after(response))
+            return Deferred(reason, retry_after(response), of_account=failure.of_account)
         return Rejected(failure.status, reason, opted_out=failure.opted_out)
 
     def _callback(self, reference: str) -> str | None:

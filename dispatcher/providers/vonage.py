@@ -93,6 +93,8 @@ refused for now, or because of our account.
 5, an internal error, and statuses that are not listed are Unknown: the part may have been sent.
 """
 
+_OF_ACCOUNT: Final = frozenset({"4", "8", "9", "11", "14", "19", "32"})
+
 RECEIPT_STATUSES: Final[Mapping[str, Status | None]] = {
     "delivered": Status.RECEIVED,
     "accepted": None,
@@ -240,7 +242,9 @@ def _refusal(status: str, response: httpx.Response) -> Outcome:
     if status not in SUBMIT_STATUSES:
         return Unknown(reason)
     code = SUBMIT_STATUSES[status]
-    return Deferred(reason, retry_after(response)) if code is None else Rejected(code, reason)
+    if code is None:
+        return Deferred(reason, retry_after(response), of_account=status in _OF_ACCOUNT)
+    return Rejected(code, reason)
 
 
 def _fields(request: ReceiptRequest) -> Mapping[str, object]:

@@ -99,6 +99,7 @@ def _receipts(secret: str | None) -> dict[str, object]:
         "status": "status",
         "words": dict(RECEIPT_WORDS),
     }
-    if secret:
-        receipts["signature"] = {"kind": "hmac-sha256", "header": SIGNATURE_HEADER, "secret": secret}
+    receipts["signature"] = (
+        {"kind": "hmac-sha256", "header": SIGNATURE_HEADER, "secret": secret} if secret else {"kind": "none"}
+    )
     return receipts

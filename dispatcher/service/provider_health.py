@@ -41,7 +41,8 @@ class ProviderHealth:
     Follows the state of every provider; one for each process.
 
     `states` is a mapping that changes in place. The caller adds the calls of
-    this process to `tallies`. `wake` wakes the timer for messages that are due.
+    this process to `tallies`. `wake` wakes the timer for messages that are
+    due. `on_failure` gets each unexpected error.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class ProviderHealth:
         breakers: Breakers,
         *,
         wake: Callable[[datetime], None],
+        on_failure: Callable[[str, BaseException], None] = lambda _task, _error: None,
     ) -> None:
         self.states: dict[str, ProviderState] = {}
         self.tallies = {config.name: CallTally(config.call_timeout) for config in providers}
@@ -61,8 +63,9 @@ class ProviderHealth:
         self._wake = wake
         self._read: tuple[int | None, float] = (None, float("-inf"))  # version of the overrides, and when
         self._stopping = asyncio.Event()
-        self._refreshing = TaskSet(log, "providers_not_looked_at")
-        self._releasing = TaskSet(log, "waiting_not_called")
+        self._on_failure = partial(on_failure, "provider health")
+        self._refreshing = TaskSet(log, "providers_not_looked_at", on_failure=self._on_failure)
+        self._releasing = TaskSet(log, "waiting_not_called", on_failure=self._on_failure)
 
     def start(self) -> None:
         """Refresh the states twice a second from now on, if there is any provider."""
@@ -83,8 +86,9 @@ class ProviderHealth:
         while not self._stopping.is_set():
             try:
                 await self.refresh()
-            except Exception:  # the last known states stay in force; the next refresh may succeed
+            except Exception as error:  # the last known states stay in force; the next refresh may succeed
                 log.exception("providers_not_looked_at")
+                self._on_failure(error)
             with suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL.total_seconds()):
                     await self._stopping.wait()
@@ -102,6 +106,7 @@ class ProviderHealth:
         else:
             exchange = await self._move(exchange, {name: longest for name, (_, longest) in taken.items()})
             self.last_snapshot = exchange
+        await self.breakers.refusals.write()
         await self._read_overrides(None if exchange is None else exchange.overrides_version)
         now = datetime.now(UTC) if self.last_snapshot is None else self.last_snapshot.now
         for name in names:

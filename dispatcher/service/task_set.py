@@ -1,7 +1,7 @@
 """Tasks that nobody awaits one by one."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from structlog.typing import FilteringBoundLogger
 
@@ -10,12 +10,15 @@ class TaskSet:
     """
     Keeps each task until it ends, and logs its failure.
 
-    `failed` is the log event of a task that raises.
+    `failed` is the log event of a task that raises, and `on_failure` gets its error.
     """
 
-    def __init__(self, log: FilteringBoundLogger, failed: str) -> None:
+    def __init__(
+        self, log: FilteringBoundLogger, failed: str, *, on_failure: Callable[[BaseException], None]
+    ) -> None:
         self._log = log
         self._failed = failed
+        self._on_failure = on_failure
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, work: Coroutine[None, None, None]) -> None:
@@ -39,3 +42,4 @@ class TaskSet:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error(self._failed, exc_info=error)
+            self._on_failure(error)

@@ -181,7 +181,13 @@ def test_only_receipts_that_the_provider_signed_are_accepted(
 def test_a_provider_may_report_by_get_in_the_query(settings: Settings) -> None:
     options = {
         "url": "http://127.0.0.1:1",
-        "receipts": {"source": "query", "ref": "id", "status": "stat", "words": {"ok": 13}},
+        "receipts": {
+            "source": "query",
+            "ref": "id",
+            "status": "stat",
+            "words": {"ok": 13},
+            "signature": {"kind": "none"},
+        },
     }
     provider = ProviderSettings(name="old", plugin="http", options=options)
 

@@ -174,6 +174,7 @@ def test_the_access_log_has_the_request_id_and_not_the_query(log: LogCapture) ->
         "log_level": "info",
         "method": "GET",
         "path": "/one/x",
+        "client": "127.0.0.1",
         "status": 200,
         "request_id": "r1",
     }

@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "development"
 
 _COPIED = ("dispatcher", "workers", "migrations", "tests", "docs")
-_LINKED = ("bench", "scripts", "LICENSE", "README.md", "CHANGELOG.md", "Makefile", "docker-compose.yml")
+_LINKED = (
+    "bench",
+    "faults",
+    "scripts",
+    "LICENSE",
+    "README.md",
+    "CHANGELOG.md",
+    "Makefile",
+    "docker-compose.yml",
+)
 _FILES = ("pyproject.toml", ".env.example")
 _DEADLINE = 300
 

@@ -35,7 +35,7 @@ def test_failures_of_all_processes_are_counted_by_task_with_the_last_error(redis
         assert (first.process, first.task, first.count) == ("api", "publisher", 3)
         assert first.error.startswith("KeyError at test_failures.py:")
         assert second == TaskFailure("worker bulk", "routes", 1, "ValueError")
-        assert str(second) == "routes of worker bulk has failed once and was started again: ValueError"
+        assert str(second) == "routes of worker bulk has failed once: ValueError"
 
     _run(redis_url, story)
 

@@ -2,6 +2,8 @@
 
 import json
 import stat
+from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local import process_commands
 from dispatcher.local.embedded.ports import free_port
+from dispatcher.local.embedded.postgres import postgres_process
+from dispatcher.local.embedded.valkey import valkey_process
 from dispatcher.local.stack_plan import StackPlan
 
 
@@ -140,3 +144,17 @@ def test_celery_never_imports_from_the_working_directory() -> None:
         assert command[1] == "-P"
     [workdir] = [word for word in flower if word.startswith("--workdir=")]
     assert (Path(workdir.partition("=")[2]) / "workers" / "app.py").exists()
+
+
+def test_all_processes_stop_within_twenty_seconds_whatever_hangs(tmp_path: Path) -> None:
+    parts = [postgres_process(tmp_path), valkey_process(tmp_path), *StackPlan(tmp_path).processes()]
+    stages = [
+        max(part.stop_timeout for part in stage)
+        if together
+        else sum((p.stop_timeout for p in stage), timedelta())
+        for together, group in groupby(parts, key=lambda part: part.together)
+        for stage in [list(group)]
+    ]
+    assert sum(stages, timedelta()) + timedelta(seconds=1) < timedelta(
+        seconds=20
+    )  # a second for the guardian

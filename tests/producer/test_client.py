@@ -27,8 +27,8 @@ from dispatcher.domain.errors import (
 from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.producer import Dispatcher
-from dispatcher.service.campaigns.launch import launch
 from dispatcher.settings import Settings
+from tests.campaign import run_what_is_due
 from tests.world import NUMBER, World
 from tests.written_numbers import WRITTEN
 
@@ -165,19 +165,6 @@ def test_without_providers_it_refuses_because_nothing_would_have_a_route(
         Dispatcher.from_env(account="shop")
 
 
-def work(world: World) -> None:
-    """Do the work of the system worker, the clock and a bulk worker until none is left."""
-
-    async def story() -> None:
-        world.time.at = datetime.now(UTC)
-        while await launch(world.ctx):
-            while await world.clock.release() + await world.clock.fill() or world.lanes.published:
-                await world.deliver()
-        await launch(world.ctx)
-
-    world.run_without_account(story)
-
-
 ROWS = [{"to": NUMBER, "name": "Ada"}, {"to": "0712345679", "name": "Bob"}, {"to": "twelve", "name": "Eve"}]
 
 
@@ -185,7 +172,7 @@ def test_a_campaign_of_rows_sends_each_recipient_their_own_text(sms: Dispatcher,
     campaign = sms.campaign("spring", audience=iter(ROWS), text="Hi {{name}}")
     assert campaign.progress().campaign is CampaignState.DRAFT
     campaign.start()
-    work(shop)
+    run_what_is_due(shop)
     assert {out.to: out.text for out in shop.sim.seen} == {NUMBER: "Hi Ada", "+254712345679": "Hi Bob"}
     found = campaign.progress()
     assert (found.campaign, found.run) == (CampaignState.FINISHED, RunState.FINISHED)
@@ -196,7 +183,7 @@ def test_a_campaign_of_rows_sends_each_recipient_their_own_text(sms: Dispatcher,
 def test_an_audience_can_be_used_again(sms: Dispatcher, shop: World) -> None:
     sms.campaign("spring", audience=ROWS, text="Hello")
     sms.campaign("summer", audience="spring", text="Hello again").start()
-    work(shop)
+    run_what_is_due(shop)
     assert [out.text for out in shop.sim.seen] == ["Hello again"] * 2
 
 
@@ -211,7 +198,7 @@ def test_the_text_of_a_campaign_is_changed(sms: Dispatcher, shop: World) -> None
 def test_waiting_for_a_campaign_ends_with_its_run(sms: Dispatcher, shop: World) -> None:
     campaign = sms.campaign("spring", audience=ROWS, text="Hello")
     campaign.start()
-    workers = threading.Timer(0.3, work, [shop])
+    workers = threading.Timer(0.3, run_what_is_due, [shop])
     workers.start()
     assert campaign.wait(timedelta(seconds=30)).run is RunState.FINISHED
     workers.join()
@@ -229,7 +216,7 @@ def test_waiting_for_a_campaign_ends_at_its_time_limit(sms: Dispatcher) -> None:
 def test_a_campaign_is_paused_resumed_and_cancelled(sms: Dispatcher, shop: World) -> None:
     campaign = sms.campaign("spring", audience=ROWS, text="Hello", spread=timedelta(minutes=1))
     campaign.start()
-    work(shop)
+    run_what_is_due(shop)
     campaign.pause()
     assert campaign.progress().campaign is CampaignState.PAUSED
     campaign.resume()
@@ -267,18 +254,21 @@ def test_rows_are_read_lazily(sms: Dispatcher) -> None:
     assert campaign.progress().campaign is CampaignState.ACTIVE
 
 
-_FORK = """
-import json, os
-from dispatcher import Dispatcher
-sms = Dispatcher.from_env(account="shop")
-{before}
+_CHILD = """
 read, write = os.pipe()
 pid = os.fork()
 if pid == 0:
     os.write(write, str(sms.send("+254712345678", "child").id).encode())
     sms.close()
     os._exit(0)
-os.waitpid(pid, 0)
+"""
+
+_FORK = """
+import json, os
+from dispatcher import Dispatcher
+sms = Dispatcher.from_env(account="shop")
+{before}
+{child}os.waitpid(pid, 0)
 child = int(os.read(read, 100))
 parent = sms.send("+254712345678", "parent").id
 sms.close()
@@ -288,7 +278,7 @@ print(json.dumps([child, parent]))
 
 @pytest.mark.parametrize("before", ["", "sms.send('+254712345678', 'before')"])
 def test_a_dispatcher_survives_a_fork_before_and_after_its_first_call(before: str) -> None:
-    done = run_script(_FORK.format(before=before))
+    done = run_script(_FORK.format(before=before, child=_CHILD))
     assert done.returncode == 0, done.stderr
     first = 2 if before else 1
     assert json.loads(done.stdout) == [first, first + 1]
@@ -313,13 +303,7 @@ ids = []
 other = threading.Thread(target=lambda: ids.append(sms.send("+254712345678", "parent").id))
 other.start()
 assert importing.wait(30)
-read, write = os.pipe()
-pid = os.fork()
-if pid == 0:
-    os.write(write, str(sms.send("+254712345678", "child").id).encode())
-    sms.close()
-    os._exit(0)
-os.waitpid(pid, 0)
+{child}os.waitpid(pid, 0)
 other.join()
 sms.close()
 print(json.dumps(sorted([int(os.read(read, 100)), *ids])))
@@ -327,7 +311,7 @@ print(json.dumps(sorted([int(os.read(read, 100)), *ids])))
 
 
 def test_a_fork_during_an_import_leaves_child_and_parent_able_to_publish(redis_url: str) -> None:
-    done = run_script(_FORK_IN_AN_IMPORT)
+    done = run_script(_FORK_IN_AN_IMPORT.format(child=_CHILD))
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == [1, 2]
     with Redis.from_url(redis_url) as redis:

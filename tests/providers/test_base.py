@@ -97,7 +97,7 @@ def test_a_slash_at_the_end_of_a_url_makes_no_difference() -> None:
 def test_every_http_status_but_success_is_later_final_or_unknown(status: int) -> None:
     outcome = outcome_by_status(httpx.Response(status))
     if status in {401, 402, 403, 425, 429, 503}:
-        assert outcome == Deferred(f"HTTP {status}")
+        assert outcome == Deferred(f"HTTP {status}", of_account=status in {401, 402, 403})
     elif 400 <= status < 500 and status != 408:
         assert outcome == Rejected(Status.FAILED, f"HTTP {status}")
     else:

@@ -160,7 +160,7 @@ def test_a_documented_code_in_a_receipt_is_the_end_it_names(code: int, status: S
     [
         (refused(400, 29999), Rejected(FAILED, "HTTP 400")),
         (refused(400, None), Rejected(FAILED, "HTTP 400")),
-        (http_reply(401, {"code": 20009}), Deferred("HTTP 401")),
+        (http_reply(401, {"code": 20009}), Deferred("HTTP 401", of_account=True)),
         (http_reply(429, b"slow down", Retry_After="3"), Deferred("HTTP 429", timedelta(seconds=3))),
         (http_reply(503), Deferred("HTTP 503")),
         (http_reply(500, {"code": 20500, "status": 500}), Unknown("HTTP 500")),

@@ -118,6 +118,9 @@ DOCUMENTED: dict[int, Status | None] = {
 }
 
 
+OF_ACCOUNT = {4, 8, 9, 11, 14, 19, 32}
+
+
 @pytest.mark.parametrize("status", range(1, 100))
 def test_each_status_of_an_answer_is_final_or_later_or_unknown(status: int) -> None:
     refused = part("", str(status)) | {"error-text": "254701234567 is bad"}
@@ -125,7 +128,7 @@ def test_each_status_of_an_answer_is_final_or_later_or_unknown(status: int) -> N
     if status not in DOCUMENTED:  # 5, internal error, too
         assert outcome == Unknown(f"status {status}")
     elif (code := DOCUMENTED[status]) is None:
-        assert outcome == Deferred(f"status {status}")
+        assert outcome == Deferred(f"status {status}", of_account=status in OF_ACCOUNT)
     else:
         assert outcome == Rejected(code, f"status {status}")
 
@@ -137,7 +140,7 @@ def test_every_status_of_the_table_is_listed_here() -> None:
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [
-        (http_reply(401), Deferred("HTTP 401")),
+        (http_reply(401), Deferred("HTTP 401", of_account=True)),
         (http_reply(429, Retry_After="3"), Deferred("HTTP 429", timedelta(seconds=3))),
         (http_reply(404), Rejected(FAILED, "HTTP 404")),
         (http_reply(502), Unknown("HTTP 502")),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from dispatcher.service.background import BackgroundTasks
-from dispatcher.service.health import readiness
+from dispatcher.service.health.readiness import readiness
 from tests.world import World
 
 
@@ -35,7 +35,7 @@ def test_a_task_that_fails_is_restarted_and_readyz_reports_it(world: World) -> N
         await back.wait()
         await tasks.failures.write()
         [line] = [line for line in (await readiness(world.ctx)).degraded if "routes" in line]
-        assert line.startswith("routes of test has failed 2 times and was started again: KeyError at ")
+        assert line.startswith("background: routes of test has failed 2 times: KeyError at ")
 
     _run(world, story)
 

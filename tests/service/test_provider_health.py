@@ -1,5 +1,6 @@
 """Provider health: breakers and overrides are the same in all processes."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -273,5 +274,31 @@ def test_a_trial_message_ignores_overrides_and_leaves_no_rows(world: World) -> N
             with pytest.raises(Invalid):
                 await providers.send_test(world.ctx, "sim", number, text=text)
         assert len(world.sim.seen) == 1
+
+    world.run(story)
+
+
+def test_a_refresh_that_keeps_failing_is_noted(world: World) -> None:
+    async def story() -> None:
+        health, failed = world.ctx.provider_health, asyncio.Event()
+        configs = [configured.config for configured in world.ctx.providers.values()]
+        noted: list[tuple[str, BaseException]] = []
+
+        def note(task: str, error: BaseException) -> None:
+            noted.append((task, error))
+            failed.set()
+
+        other = ProviderHealth(
+            configs, world.ctx.database, health.breakers, wake=world.lanes.wake, on_failure=note
+        )
+        await world.all("ALTER TABLE provider_orders RENAME TO renamed")
+        try:
+            other.start()
+            async with asyncio.timeout(10):
+                await failed.wait()
+            await other.close()
+        finally:
+            await world.all("ALTER TABLE renamed RENAME TO provider_orders")
+        assert noted[0][0] == "provider health"
 
     world.run(story)

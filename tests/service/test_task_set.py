@@ -8,16 +8,20 @@ from structlog.testing import capture_logs
 from dispatcher.service.task_set import TaskSet
 
 
-def _tasks() -> TaskSet:
-    return TaskSet(structlog.get_logger().bind(provider="sim"), "sending_failed")
+def _tasks(noted: list[BaseException] | None = None) -> TaskSet:
+    noted = [] if noted is None else noted
+    log = structlog.get_logger().bind(provider="sim")
+    return TaskSet(log, "sending_failed", on_failure=noted.append)
 
 
-def test_a_failure_is_logged_with_the_values_bound_to_the_log() -> None:
+def test_a_failure_is_noted_and_logged_with_the_values_bound_to_the_log() -> None:
+    noted: list[BaseException] = []
+
     async def fail() -> None:
         raise ValueError("bug")
 
     async def story() -> None:
-        tasks = _tasks()
+        tasks = _tasks(noted)
         tasks.start(fail())
         await tasks.wait()
 
@@ -25,7 +29,8 @@ def test_a_failure_is_logged_with_the_values_bound_to_the_log() -> None:
         asyncio.run(story())
     [entry] = logs
     assert (entry["event"], entry["provider"], entry["log_level"]) == ("sending_failed", "sim", "error")
-    assert isinstance(entry["exc_info"], ValueError)
+    assert noted == [entry["exc_info"]]
+    assert isinstance(noted[0], ValueError)
 
 
 def test_tasks_that_a_task_starts_are_awaited_too() -> None:

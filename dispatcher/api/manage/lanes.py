@@ -7,7 +7,7 @@ from dispatcher.api.manage.fields import ResponseModel
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import health
+from dispatcher.service.health import readiness
 from dispatcher.service.messages import search
 
 router = operator_router("Lanes")
@@ -38,7 +38,7 @@ class LanesResponse(ResponseModel):
 async def show_lanes(ctx: Ctx) -> LanesResponse:
     """Return the open messages by tier and place, as `dispatcher lanes` shows them."""
     counts = await search.on_the_way(ctx)
-    consumed = await health.lanes(ctx)
+    consumed = await readiness.lanes(ctx)
     consumed_at = consumed or {}
     lanes = []
     for tier in Tier:

@@ -83,6 +83,8 @@ class _OperatorRoute(APIRoute):
         async def authenticated(request: Request) -> Response:
             operator = await authenticate_operator(request)
             request.state.operator = operator.name
+            request.state.body.trust((None, operator.credential_id))
+            request.state.caller = {"credential": operator.credential_id}
             received = _JsonRequest(request.scope, request.receive)
             try:
                 if unknown := [*self._unknown_parameters(request), *await self._unknown_body(received)]:

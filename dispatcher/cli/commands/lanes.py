@@ -11,8 +11,8 @@ from dispatcher.cli.session import run_with_context
 from dispatcher.domain.duration import format_duration
 from dispatcher.domain.messages.status import Place
 from dispatcher.domain.tier import Tier
-from dispatcher.service import health
 from dispatcher.service.context import Context
+from dispatcher.service.health import readiness
 from dispatcher.service.messages import search
 from dispatcher.service.messages.search import PlaceCount
 
@@ -28,7 +28,7 @@ def lanes(as_json: AsJson = False, data: Data = None) -> None:
     """Count the messages on their way, by tier and place, and show when each queue was last consumed."""
 
     async def work(ctx: Context) -> tuple[list[PlaceCount], Consumed | None, datetime]:
-        return await search.on_the_way(ctx), await health.lanes(ctx), ctx.now()
+        return await search.on_the_way(ctx), await readiness.lanes(ctx), ctx.now()
 
     counts, consumed, now = run_with_context(data, work)
     rows = [_tier(tier, [count for count in counts if count.tier is tier], consumed, now) for tier in Tier]

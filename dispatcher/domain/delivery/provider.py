@@ -74,10 +74,16 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """The provider did not accept it and asked us to retry, after `after` if it said when."""
+    """
+    The provider did not accept it and asked us to retry, after `after` if it said when.
+
+    `of_account` is True if it refuses our account or its credentials, which
+    an operator must correct.
+    """
 
     reason: str
     after: timedelta | None = None
+    of_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,7 @@ def postgres_process(
         ready_timeout=timedelta(minutes=2),  # after a crash it replays its log first
         start_retry=timedelta(seconds=10),
         stop_signal=signal.SIGINT,  # "fast" shutdown: ends sessions, loses nothing
-        stop_timeout=timedelta(seconds=30),
+        stop_timeout=timedelta(seconds=3),
         identity=user.identity,
     )
 

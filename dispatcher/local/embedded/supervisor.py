@@ -31,6 +31,7 @@ from dispatcher.local.embedded.process_list import ProcessList, StartedProcess
 from dispatcher.local.embedded.running_process import ProcessState, RunningProcess
 
 _WATCH_INTERVAL = timedelta(milliseconds=100)
+_GUARDIAN_TIME = timedelta(seconds=1)
 _READY_INTERVAL = timedelta(milliseconds=30)
 
 
@@ -242,7 +243,11 @@ class Supervisor:
         try:
             yield
         finally:
-            guardian.communicate()
+            try:
+                guardian.communicate(timeout=_GUARDIAN_TIME.total_seconds())
+            except subprocess.TimeoutExpired:  # it is stopped, and all that it would clean up has ended
+                guardian.kill()
+                guardian.wait()
 
     @contextlib.contextmanager
     def _handled_signals(self) -> Iterator[None]:

@@ -54,7 +54,7 @@ def valkey_process(
         ready=partial(_is_ready, number, password),
         ready_timeout=timedelta(minutes=1),
         start_retry=timedelta(seconds=10),
-        stop_timeout=timedelta(seconds=20),
+        stop_timeout=timedelta(seconds=2),
     )
 
 

@@ -21,10 +21,9 @@ from dispatcher.providers.generic_http.options import HttpOptions
 from dispatcher.providers.generic_http.path import as_text, find_values, first_text, parse_json
 from dispatcher.providers.generic_http.reference import Reference
 from dispatcher.providers.generic_http.template import Json
-from dispatcher.providers.responses import retry_after
+from dispatcher.providers.responses import ACCOUNT_STATUSES, DEFERRED_STATUSES, retry_after
 
 _REASON_LENGTH: Final = 200
-_DEFERRED_STATUSES: Final = frozenset({401, 402, 403, 425, 429, 503})
 _MAX_SEARCHED: Final = 65_536
 
 
@@ -109,14 +108,18 @@ def _outcome(response: ParsedResponse, options: HttpOptions) -> Outcome:
             return Rejected(rule.code, reason, rule.opted_out) if rule else Rejected(Status.FAILED, reason)
         case "deferred":
             after = retry_after(response.raw)
-            return Deferred(reason, rule.after if rule and after is None else after)
+            return Deferred(
+                reason,
+                rule.after if rule and after is None else after,
+                of_account=response.status in ACCOUNT_STATUSES,
+            )
     return Unknown(reason)
 
 
 def _verdict_by_status(status: int) -> str:
     if 200 <= status < 300:
         return "accepted"
-    if status in _DEFERRED_STATUSES:
+    if status in DEFERRED_STATUSES:
         return "deferred"
     return "rejected" if 400 <= status < 500 and status != httpx.codes.REQUEST_TIMEOUT else "unknown"
 

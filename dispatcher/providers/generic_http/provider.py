@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable, Sequence
 
 import httpx
+import structlog
 
+from dispatcher.providers.answer_check import AnswerCheck
 from dispatcher.providers.contract import (
     BadReceipt,
     Gate,
@@ -21,7 +23,10 @@ from dispatcher.providers.generic_http import outcomes, receipt
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import read_options
 from dispatcher.providers.generic_http.request import RequestTemplate
+from dispatcher.providers.generic_http.signature import NoSignature
 from dispatcher.providers.http_client.client import call, open_client
+
+log = structlog.get_logger()
 
 
 class HttpProvider:
@@ -41,6 +46,9 @@ class HttpProvider:
         self._options = read_options(config.name, config.options)
         self._call_timeout = config.call_timeout
         self._clock = clock
+        self._answers = AnswerCheck()
+        if self._options.receipts and isinstance(self._options.receipts.signature, NoSignature):
+            log.warning("receipts_believed_unsigned", provider=config.name)
         self._client = open_client(
             max_connections=config.max_connections,
             connect_timeout=min(self._options.connect_timeout, config.call_timeout),
@@ -84,7 +92,7 @@ class HttpProvider:
         match response:
             case Unsent() | Unknown():
                 return response
-        return outcomes.outcome_of(response, self._options)
+        return self._answers.checked(response, [message], [outcomes.outcome_of(response, self._options)])[0]
 
     async def _send_all(
         self, batch: BatchFormat, messages: Sequence[Outgoing], gate: Gate
@@ -94,4 +102,5 @@ class HttpProvider:
         match response:
             case Unsent() | Unknown():
                 return [response] * len(messages)
-        return outcomes.outcomes_of(response, self._options, batch, messages)
+        found = outcomes.outcomes_of(response, self._options, batch, messages)
+        return self._answers.checked(response, messages, found)

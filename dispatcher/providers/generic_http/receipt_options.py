@@ -10,6 +10,12 @@ from dispatcher.providers.generic_http.conditions import Conditions
 from dispatcher.providers.generic_http.fields import FinalStatus, Options
 from dispatcher.providers.generic_http.signature import HmacSignature, Signature
 
+_UNSIGNED = (
+    "signature is missing: set its kind to one of token, hmac-sha256, ed25519 and jwt, such as "
+    '{"kind": "token", "query": "token", "token": "..."}; or write {"kind": "none"} to believe everybody '
+    "who knows the URL"
+)
+
 
 class ReportRule(Conditions):
     """The status of a report that meets all conditions; None means on its way."""
@@ -42,6 +48,8 @@ class ReceiptOptions(Options):
         if self.ref is None and self.reference is None:
             raise ValueError("set ref, reference or both: a receipt must name its message")
         signature = self.signature
+        if signature is None:
+            raise ValueError(_UNSIGNED)
         if (
             self.source == "query"
             and isinstance(signature, HmacSignature)

@@ -29,6 +29,15 @@ _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _LEEWAY_SECONDS: Final = 1
 
 
+class NoSignature(Options):
+    """None: whoever knows the URL is believed. Written down, because a forged receipt ends a message."""
+
+    kind: Literal["none"]
+
+    def verify(self, request: ReceiptRequest, *, now: float) -> None:
+        """Accept every request."""
+
+
 class TokenSignature(Options):
     """A shared token, in a header or in the query of the receipt URL."""
 
@@ -204,7 +213,8 @@ class JwtSignature(Options):
 
 
 Signature = Annotated[
-    TokenSignature | HmacSignature | Ed25519Signature | JwtSignature, Field(discriminator="kind")
+    NoSignature | TokenSignature | HmacSignature | Ed25519Signature | JwtSignature,
+    Field(discriminator="kind"),
 ]
 
 

@@ -1,7 +1,8 @@
 """HTTP over aiohttp, with the gate asked before the first byte: for proxies and for `wire: aiohttp`."""
 
+import asyncio
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import aiohttp
 import httpx
@@ -10,12 +11,14 @@ from yarl import URL
 
 from dispatcher.providers.http_client.connection import MAX_RESPONSE
 from dispatcher.providers.http_client.request_gate import RequestGate
-from dispatcher.providers.http_client.transport import ConnectionOptions
+from dispatcher.providers.http_client.transport import CLOSE, ConnectionOptions
+from dispatcher.providers.http_client.unasked import has_arrived
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
 
 _current_gate: ContextVar[RequestGate] = ContextVar("current_gate")
+_current_transport: ContextVar[asyncio.WriteTransport] = ContextVar("current_transport")
 
 
 class GatedAiohttpTransport(httpx.AsyncBaseTransport):
@@ -55,7 +58,14 @@ class GatedAiohttpTransport(httpx.AsyncBaseTransport):
             raise httpx.TransportError(str(error) or type(error).__name__) from error
         finally:
             _current_gate.reset(token)
-        return httpx.Response(response.status, headers=response.raw_headers, content=body, request=request)
+        transport = _current_transport.get()
+        return httpx.Response(
+            response.status,
+            headers=response.raw_headers,
+            content=body,
+            request=request,
+            extensions={CLOSE: transport.abort},
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -71,6 +81,7 @@ class _GatedRequest(aiohttp.ClientRequest):
     """
 
     async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
+        _begin(conn)
         if not self.body:
             _current_gate.get().begin_writing()
         return await super().send(conn)
@@ -86,6 +97,21 @@ class _GatedRequest(aiohttp.ClientRequest):
                     conn.protocol.set_exception(closed)
                 return
         await super().write_bytes(writer, conn, content_length)
+
+
+def _begin(conn: "Connection") -> None:
+    """
+    Note the transport, or close it and raise if something arrived unasked.
+
+    aiohttp would take that for the next response.
+    """
+    protocol = conn.protocol
+    if protocol is None or protocol.transport is None:
+        return
+    if protocol.should_close or has_arrived(protocol.transport):
+        conn.close()
+        raise aiohttp.ClientConnectionError("something had arrived unasked on a kept connection")
+    _current_transport.set(cast("asyncio.WriteTransport", protocol.transport))
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes:

@@ -17,7 +17,7 @@ from dispatcher.deadlines import Deadline, Deadlines
 from dispatcher.providers.contract import Gate, Unknown, Unsent
 from dispatcher.providers.http_client.aiohttp_transport import GatedAiohttpTransport
 from dispatcher.providers.http_client.request_gate import RequestGate
-from dispatcher.providers.http_client.transport import ConnectionOptions, HttpTransport
+from dispatcher.providers.http_client.transport import CLOSE, ConnectionOptions, HttpTransport
 from dispatcher.version import USER_AGENT
 
 KEEP_ALIVE = timedelta(seconds=4)
@@ -123,6 +123,12 @@ async def call(
         return Unknown(_reason("no answer", error))
     finally:
         request_gate.give_up()
+
+
+def close_connection(response: httpx.Response) -> None:
+    """Close the connection of this response, even if another request is on it: that one becomes Unknown."""
+    if (close := response.extensions.get(CLOSE)) is not None:
+        close()
 
 
 @cache

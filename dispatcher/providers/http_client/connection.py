@@ -7,6 +7,7 @@ import httptools
 import httpx
 
 from dispatcher.providers.http_client.request_gate import RequestGate
+from dispatcher.providers.http_client.unasked import has_arrived, is_unacknowledged
 
 MAX_HEAD: Final = 64 * 1024
 MAX_RESPONSE: Final = 1024 * 1024
@@ -38,7 +39,9 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     It stays open only after a complete response with nothing behind it, when
     everything is written and neither side asked to close. Bytes that arrive
-    without a request close it.
+    without a request close it. On a connection that was used before, an answer
+    that comes sooner than it can, or with more behind it, is no answer: it may
+    be a second one to the request before.
     """
 
     def __init__(self, pool: ConnectionOwner, buffer: memoryview) -> None:
@@ -46,6 +49,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[RawResponse] | None = None
+        self._exchanges = 0
         self.gone: asyncio.Future[None] = self._loop.create_future()
         self.is_open = False
 
@@ -57,8 +61,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         """
         gate.begin_writing()
         self._transport.write(data)
+        self._exchanges += 1
         self._has_body = has_body
-        self._in_body = False
+        self._in_body = self._has_more = False
         self._received = 0
         self._limit = MAX_HEAD
         self._response: RawResponse | None = None
@@ -69,6 +74,12 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._waiter = None
             if self._response is None:
                 self.abort()
+
+    def is_usable(self) -> bool:
+        """Whether a request can be written: it is open, and nothing arrived since the last response."""
+        if self.is_open and self._exchanges and has_arrived(self._transport):
+            self.abort()
+        return self.is_open
 
     def abort(self) -> None:
         """Close the connection now, even in the middle of an exchange."""
@@ -91,6 +102,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._waiter is None or self._waiter.done() or self._parser is None:
             self.abort()  # bytes without a request
             return
+        if self._exchanges > 1 and not self._received and is_unacknowledged(self._transport):
+            self._fail(httpx.RemoteProtocolError("the response came before the request had arrived"))
+            return
         try:
             self._parser.feed_data(self._buffer[:nbytes])
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -99,6 +113,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._received += nbytes
         if self._received > self._limit:
             self._fail(httpx.RemoteProtocolError(f"the response is longer than {self._limit} bytes"))
+        elif self._has_more and self._exchanges > 1:
+            self._response = None
+            self._fail(httpx.RemoteProtocolError("two responses came to one request"))
         elif self._response is not None:
             self._waiter.set_result(self._response)
 
@@ -128,6 +145,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         """
         if self._response is not None:
             self.is_open = False
+            self._has_more = True
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._in_body = False

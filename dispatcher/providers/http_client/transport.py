@@ -23,6 +23,9 @@ from dispatcher.providers.http_client.addresses import HostAddresses
 from dispatcher.providers.http_client.connection import MAX_HEAD, HttpConnection
 from dispatcher.providers.http_client.request_gate import RequestGate
 
+CLOSE = "dispatcher.close_connection"
+"""The extension of a response that closes its connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
@@ -68,7 +71,8 @@ class HttpTransport(httpx.AsyncBaseTransport):
             status, headers, body = await connection.exchange(data, gate, has_body=request.method != "HEAD")
         finally:
             pool.give_back(connection)
-        return httpx.Response(status, headers=headers, content=body, request=request)
+        extensions = {CLOSE: connection.abort}
+        return httpx.Response(status, headers=headers, content=body, request=request, extensions=extensions)
 
     async def aclose(self) -> None:
         """Close all connections; calls that wait for one, or for a response, fail."""
@@ -128,7 +132,7 @@ class ConnectionPool:
             connection = None
         else:
             connection = await self._wait()
-        if connection is not None and connection.is_open:
+        if connection is not None and connection.is_usable():
             return connection
         try:
             return await self._open()

@@ -67,6 +67,10 @@ MEANINGS: Mapping[int, StatusMeaning] = {
 }
 """The meaning of each status of SMPP v3.4, 5.1.3, but ESME_ROK."""
 
+_OF_ACCOUNT = frozenset(
+    {_C.ESME_RBINDFAIL, _C.ESME_RINVPASWD, _C.ESME_RINVSYSID, _C.ESME_RINVSERTYP, _C.ESME_RINVSYSTYP}
+)
+
 DEFAULT_MEANING: StatusMeaning = "deferred"
 """The meaning of reserved and vendor-specific statuses: not accepted, and not assumed to be permanent."""
 
@@ -84,7 +88,7 @@ class ResponseReader:
             return Accepted((self._ids.from_response(message_id),) if message_id else ())
         match self._meanings.get(status, DEFAULT_MEANING):
             case "deferred":
-                return Deferred(status_name(status))
+                return Deferred(status_name(status), of_account=status in _OF_ACCOUNT)
             case "unknown":
                 return Unknown(status_name(status))
             case code:

@@ -51,6 +51,8 @@ class Session(asyncio.Protocol):
     One bind. `closed` is set, with the reason, when the connection is closed.
 
     `pdus_received` counts whole PDUs: other octets do not show that the SMSC is alive.
+    `responses_dropped` counts responses to nothing that waits: with an unknown or
+    answered sequence number, or of another type than its request.
     """
 
     def __init__(
@@ -73,12 +75,16 @@ class Session(asyncio.Protocol):
         self._bound: asyncio.Future[None] = loop.create_future()
         self.closed: asyncio.Future[str] = loop.create_future()
         self.pdus_received = 0
+        self.responses_dropped = 0
+        self._bind_response = 0
+        self._has_unbound = False
         self._next_pdu: asyncio.Future[None] | None = None
 
     # Called by the link.
 
     async def bind(self, command: Command, body: bytes) -> None:
         """Bind. Raises BindRefused, or ConnectionError if the connection ends first."""
+        self._bind_response = command | RESPONSE_BIT
         self._transport.write(encode(command, sequence=_BIND_SEQUENCE, body=body))
         await self._bound
 
@@ -92,6 +98,7 @@ class Session(asyncio.Protocol):
         """Send unbind; the SMSC answers, and then `closed` is set."""
         self._queue.remove(self)
         self._close_reason = "we unbound"
+        self._has_unbound = True
         self._write(encode(Command.UNBIND, sequence=self._next()))
 
     def abort(self, reason: str) -> None:
@@ -190,15 +197,19 @@ class Session(asyncio.Protocol):
                 self._write(respond(pdu))
                 self._queue.remove(self)
                 self._transport.close()
-            case Command.UNBIND_RESP:
+            case Command.UNBIND_RESP if self._has_unbound:
                 self._transport.close()
             case Command.GENERIC_NACK:
                 self._on_response(pdu) if self._bound.done() else self._on_bind_response(pdu)
-            case Command.BIND_TRANSCEIVER_RESP | Command.BIND_TRANSMITTER_RESP:
+            case self._bind_response if not self._bound.done() and pdu.sequence == _BIND_SEQUENCE:
                 self._on_bind_response(pdu)
+            case Command.ENQUIRE_LINK_RESP:
+                pass  # any PDU shows that the SMSC is alive
             case command if command < RESPONSE_BIT:
                 status = CommandStatus.ESME_RINVCMDID
                 self._write(encode(Command.GENERIC_NACK, sequence=pdu.sequence, status=status))
+            case _:
+                self._drop(pdu)
 
     def _on_response(self, pdu: Pdu) -> None:
         submit, part = self._pending.pop(pdu.sequence, (None, 0))
@@ -206,6 +217,20 @@ class Session(asyncio.Protocol):
             submit.answer(part, self._reader.outcome(pdu.status, decode_id(pdu.body)))
         elif pdu.command == Command.GENERIC_NACK:  # the part without a response ends by its timeout
             log.warning("smpp_nack", provider=self._name, status=status_name(pdu.status))
+        else:
+            self._drop(pdu)
+
+    def _drop(self, pdu: Pdu) -> None:
+        """Count a response to nothing that waits; log the first of a bind, and then at each doubling."""
+        self.responses_dropped += 1
+        if self.responses_dropped.bit_count() == 1:
+            log.warning(
+                "smpp_responses_dropped",
+                provider=self._name,
+                dropped=self.responses_dropped,
+                command=hex(pdu.command),
+                sequence=pdu.sequence,
+            )
 
     def _on_delivery(self, pdu: Pdu) -> None:
         try:

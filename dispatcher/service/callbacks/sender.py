@@ -137,8 +137,9 @@ class CallbackSender:
     async def _send(self, due: DueCallback) -> None:
         try:
             reply = await self._poster.post(self._call(due))
-        except Exception:  # a bug in a formatter or the poster must not stop the others
+        except Exception as error:  # a bug in a formatter or the poster must not stop the others
             log.exception("callback_crashed", callback_id=due.id, dialect=due.dialect)
+            self._ctx.background.failures.note(f"callbacks of {due.dialect}", error)
             reply = CallbackReply(None, "a fault of ours; see the log")
         finally:
             self._busy[due.account_id] -= 1

@@ -10,7 +10,16 @@ import structlog
 
 from dispatcher.deadlines import Deadlines
 from dispatcher.domain.delivery.message import Attempt, DueMessage
-from dispatcher.domain.delivery.provider import Deferred, Gate, Outcome, Outgoing, Unknown, Unsent, rest_of
+from dispatcher.domain.delivery.provider import (
+    Accepted,
+    Deferred,
+    Gate,
+    Outcome,
+    Outgoing,
+    Unknown,
+    Unsent,
+    rest_of,
+)
 from dispatcher.service.context import Context
 from dispatcher.service.delivery import availability
 from dispatcher.service.delivery.concurrency import ConcurrencyLimit
@@ -115,6 +124,7 @@ class ProviderCalls:
             return [Unknown(f"{name} did not end the call in time")] * len(outgoing)
         except Exception as error:  # a bug of a plug-in must not lose the claim: messages may have been sent
             log.exception("provider_crashed", provider=name, references=[o.reference for o in outgoing])
+            self._ctx.background.failures.note(f"plug-in of {name}", error)
             return [Unknown(f"{name} crashed: {type(error).__name__}")] * len(outgoing)
         if len(outcomes) != len(outgoing):
             log.error("provider_miscounted", provider=name, messages=len(outgoing), outcomes=len(outcomes))
@@ -138,7 +148,20 @@ class ProviderCalls:
         if not isinstance(rest_of(first), Unsent | Unknown):  # a call without an answer shows no latency
             self._limits[name].note_call(seconds)
         segments = sum([one.message.segments_left for one in claimed])
+        self._note_refusals(name, claimed, outcomes)
         self._ctx.provider_health.tallies[name].add(outcomes, seconds=seconds, segments=segments)
+
+    def _note_refusals(
+        self, name: str, claimed: Sequence[ClaimedMessage], outcomes: Sequence[Outcome]
+    ) -> None:
+        """Note the last message that the provider did not take, or else that it took all."""
+        refusals, now = self._ctx.provider_health.breakers.refusals, self._ctx.now()
+        for one, outcome in zip(claimed, outcomes, strict=True):
+            if isinstance(rest_of(outcome), Accepted):
+                refusals.note_accepted(name)
+            elif not isinstance(outcome, Unknown):
+                message = one.message
+                refusals.note(name, outcome, number=message.number, text=message.text, at=now)
 
     def _gate(self, messages: Sequence[DueMessage], latest_start: datetime) -> Gate:
         """Return the check that a call that starts now is within all windows and hours and the lease."""

@@ -72,7 +72,7 @@ class SendQueue:
         self._is_running = False
         self._is_full: asyncio.Future[None] | None = None
         self._claimed_at = 0.0
-        self._tasks = TaskSet(log.bind(provider=provider), "send_queue_failed")
+        self._tasks = TaskSet(log.bind(provider=provider), "send_queue_failed", on_failure=self._note_failure)
 
     def put(self, queued: QueuedMessage) -> None:
         """Add a message at the end."""
@@ -217,11 +217,14 @@ class SendQueue:
     async def _call(self, claimed: Sequence[ClaimedMessage], lease_end: datetime) -> None:
         try:
             await self._calls.send(self._provider, claimed, lease_end)
-        except (
-            Exception
-        ):  # our bug, as a provider's failures are outcomes; rescue finds the messages in doubt
+        except Exception as error:
+            # Our bug, as a provider's failures are outcomes; rescue finds the messages in doubt.
             ids = [one.message.id for one in claimed]
             log.exception("call_crashed", provider=self._provider, message_ids=ids)
+            self._note_failure(error)
+
+    def _note_failure(self, error: BaseException) -> None:
+        self._ctx.background.failures.note(f"send queue of {self._provider}", error)
 
 
 def lease(ctx: Context, tier: Tier) -> timedelta:

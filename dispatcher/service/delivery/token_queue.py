@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -86,7 +87,11 @@ class TokenQueue:
         self._waiting: list[_Waiting] = []
         self._is_asking = False
         self._held_until = ctx.now()
-        self._tasks = TaskSet(log.bind(provider=provider), "turnstile_failed")
+        self._tasks = TaskSet(
+            log.bind(provider=provider),
+            "turnstile_failed",
+            on_failure=partial(ctx.background.failures.note, f"token queue of {provider}"),
+        )
 
     async def enter(self, routed: Sequence[RoutedMessage], lane_task: LaneTask) -> list[HeldMessage]:
         """Pass messages on in order, when they get their tokens. Return those that must be held meanwhile."""

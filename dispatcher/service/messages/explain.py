@@ -10,11 +10,9 @@ from dispatcher.domain.hours.zones import zones_of
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import TIER_LIMITS
+from dispatcher.lanes.heartbeats import SILENT
 from dispatcher.service.messages.search import Event, History, MessageView
 from dispatcher.service.messages.wait_words import cause_of, length, past_waits, present_wait
-
-SILENT = timedelta(seconds=20)
-"""Queues are probed every five seconds; a queue that consumed no probe for this long has no worker."""
 
 _LATE = timedelta(seconds=1)
 _CLOCK = "clock"

@@ -57,8 +57,9 @@ class Poller:
             pause = timedelta()
         except (TimeoutError, Unavailable) as error:
             log.warning("poll_failed", provider=name, error=str(error) or "the time limit was reached")
-        except Exception:  # a bug of one plug-in must not stop the others
+        except Exception as error:  # a bug of one plug-in must not stop the others
             log.exception("poll_crashed", provider=name)
+            self._ctx.background.failures.note(f"poll of {name}", error)
         else:
             return count
         finally:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from dispatcher.domain.delivery.provider import Listens, Outcome, Outgoing, ProviderConfig, ProviderReports
+from dispatcher.domain.delivery.refusal import Refusal
 from dispatcher.domain.errors import Invalid, NotFound, Unavailable
 from dispatcher.domain.messages.encoding import InvalidText, measure
 from dispatcher.domain.messages.text import is_blank
@@ -14,6 +15,7 @@ from dispatcher.domain.routing.breaker import WINDOW, CallCounts
 from dispatcher.domain.routing.provider_state import BreakerPhase, Override, ProviderState
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.service.context import ConfiguredProvider, Context
+from dispatcher.service.routing import drains
 from dispatcher.store.routing import overrides
 
 _HISTORY = 50
@@ -38,6 +40,7 @@ class ProviderReport:
     `window` counts the results of its calls in the breaker's window, over all
     processes; None when Redis cannot be reached. `in_flight` is how many
     messages are in a call now. `history` has the newest change first.
+    `last_refusal` is None if there is none, or Redis cannot be reached.
     """
 
     config: ProviderConfig
@@ -45,6 +48,7 @@ class ProviderReport:
     window: CallCounts | None
     in_flight: int
     history: Sequence[ProviderChange]
+    last_refusal: Refusal | None = None
 
     @property
     def tps(self) -> float | None:
@@ -86,18 +90,21 @@ async def one(ctx: Context, name: str) -> ProviderReport:
 
 
 async def set_override(
-    ctx: Context, name: str, wanted: Override, *, reason: str = "", by: str
+    ctx: Context, name: str, wanted: Override, *, reason: str = "", by: str, confirmed: bool = False
 ) -> ProviderReport:
     """
     Override the state of a provider, in all processes within about a second, and report on it.
 
     NONE removes the override. NONE and PINNED make messages that wait for the
-    provider due, here and again in each process that learns of it. Raises
-    NotFound, Invalid for a long reason, and Unavailable.
+    provider due, here and again in each process that learns of it. DRAINED
+    of a provider that is the last way of any message must be `confirmed`.
+    Raises NotFound, Invalid for a long reason, NotConfirmed, and Unavailable.
     """
     _find(ctx, name)
     if len(reason) > _LONGEST_REASON or not reason.isprintable():
         raise Invalid(f"a reason has up to {_LONGEST_REASON} printable characters, not {len(reason)}")
+    if wanted is Override.DRAINED:
+        await drains.require_confirmation(ctx, name, confirmed=confirmed)
     await ctx.database.single(lambda c: overrides.insert(c, name, wanted, reason=reason, by=by))
     await ctx.provider_health.reload_overrides()
     if wanted in {Override.NONE, Override.PINNED}:
@@ -148,6 +155,7 @@ async def _report(ctx: Context, config: ProviderConfig, in_flight: int) -> Provi
     health, name = ctx.provider_health, config.name
     moves = [ProviderChange(s.since, s.breaker, s.cause) for s in await health.breakers.history(name)]
     stored = await ctx.database.single(lambda c: overrides.history(c, name, limit=_HISTORY))
+    refusals = await health.breakers.refusals.read()
     overridden = [ProviderChange(o.at, o.override, o.reason, o.by) for o in stored]
     return ProviderReport(
         config=config,
@@ -155,6 +163,7 @@ async def _report(ctx: Context, config: ProviderConfig, in_flight: int) -> Provi
         window=None if health.last_snapshot is None else health.last_snapshot.known[name].window,
         in_flight=in_flight,
         history=sorted([*moves, *overridden], key=lambda change: change.at, reverse=True),
+        last_refusal=refusals.get(name),
     )
 
 

@@ -62,7 +62,6 @@ LEFT JOIN LATERAL (
 ) s ON true
 ORDER BY g.ord
 """)
-# Two statements, because two rows must never be the default at the same time.
 
 
 @dataclass(frozen=True, slots=True)

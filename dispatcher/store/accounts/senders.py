@@ -22,6 +22,7 @@ UPDATE senders SET disabled_at = CASE WHEN :disabled THEN coalesce(disabled_at, 
 WHERE account_id = :account_id AND id = :id
 RETURNING id, name, is_default, disabled_at
 """)
+# Two statements, because two rows must never be the default at the same time.
 _NO_DEFAULT = text(
     "UPDATE senders SET is_default = false WHERE account_id = :account_id AND is_default AND id <> :id"
 )

@@ -94,7 +94,7 @@ def test_a_body_without_an_object_misses_both(world: World, raw: bytes) -> None:
         {"appId": "a\x00b"},
         {"appId": "\ud800"},
         {"secretKey": "\ud800\x00"},
-        {"appId": "x" * 100_000},
+        {"appId": "x" * 60_000},
     ],
 )
 def test_a_wrong_id_or_secret_is_401_whichever_it_is(world: World, changed: dict[str, Any]) -> None:
@@ -137,7 +137,7 @@ def test_guessing_secrets_has_an_end_and_it_is_429(settings: Settings) -> None:
         guess = api.pair(secretKey="guess")
         answers = [await api.http.post(TOKEN, json=guess) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [401, 401, 429]
-        assert error_message(answers[2]) == "too many requests"
+        assert error_message(answers[2]) == "too many failed logins"
         assert int(answers[2].headers["retry-after"]) >= 1
         assert (await api.http.post(TOKEN, json=api.pair())).status_code == 200
 

@@ -297,3 +297,33 @@ def test_a_process_survives_the_thread_that_asked_for_it(supervisor: Supervisor)
     thread.start()
     thread.join()
     assert not eventually(lambda: supervisor.pid("part") is None, within=timedelta(milliseconds=300))
+
+
+def test_a_guardian_that_hangs_does_not_delay_the_stop(tmp_path: Path) -> None:
+    with up(tmp_path, "sleepers") as stack:
+        [guardian] = [
+            int(entry.name)
+            for entry in Path("/proc").iterdir()
+            if entry.name.isdecimal() and _is_guardian(entry, tmp_path)
+        ]
+        os.kill(guardian, signal.SIGSTOP)
+        stack.process.send_signal(signal.SIGTERM)
+        assert stack.process.wait(timeout=10) == 0
+        assert is_gone(guardian)
+
+
+def test_servers_that_hang_are_killed_at_their_deadlines(tmp_path: Path) -> None:
+    with up(tmp_path, "servers") as stack:
+        for pid in stack.pids.values():
+            os.kill(pid, signal.SIGSTOP)
+        stack.process.send_signal(signal.SIGTERM)
+        assert stack.process.wait(timeout=10) == 0
+        assert all(is_gone(pid) for pid in stack.pids.values())
+
+
+def _is_guardian(entry: Path, data_dir: Path) -> bool:
+    try:
+        words = (entry / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"dispatcher.local.embedded.guardian" in words and str(data_dir).encode() in words

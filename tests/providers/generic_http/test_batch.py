@@ -126,7 +126,7 @@ def test_with_fewer_items_than_messages_all_outcomes_are_unknown() -> None:
             httpx.Response(400, json={"error": "bad body"}),
             Rejected(Status.INVALID_NUMBER, "HTTP 400: bad body"),
         ),
-        (httpx.Response(401), Deferred("HTTP 401")),
+        (httpx.Response(401), Deferred("HTTP 401", of_account=True)),
         (httpx.Response(500), Unknown("HTTP 500")),
         (httpx.Response(200, json={}), Unknown("HTTP 200, but the response names no message")),
         (items(), Unknown("HTTP 200, but the response names no message")),

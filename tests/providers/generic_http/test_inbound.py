@@ -16,7 +16,13 @@ from dispatcher.providers.generic_http.receipt import read_reports
 
 OPTIONS: dict[str, Any] = {
     "url": "https://provider.example/send",
-    "receipts": {"ref": "id", "status": "status", "words": {"ok": 13, "bad": 38}, "items": "all"},
+    "receipts": {
+        "ref": "id",
+        "status": "status",
+        "words": {"ok": 13, "bad": 38},
+        "items": "all",
+        "signature": {"kind": "none"},
+    },
     "inbound": {
         "when": {"path": "kind", "equals": "mo"},
         "sender": "from.number",

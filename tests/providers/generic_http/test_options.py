@@ -6,7 +6,7 @@ from dispatcher.domain.errors import Misconfigured
 from dispatcher.providers.generic_http.options import read_options
 
 URL = {"url": "https://provider.example/send"}
-WORDS = {"ref": "id", "status": "s", "words": {"ok": 13}}
+WORDS = {"ref": "id", "status": "s", "words": {"ok": 13}, "signature": {"kind": "none"}}
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no url": ({}, "url: is missing"),

@@ -20,6 +20,7 @@ BASE: dict[str, Any] = {
     "reference": "our",
     "status": "state.word",
     "reason": "state.why",
+    "signature": {"kind": "none"},
     "words": {"Delivered": 13, "expired": 32, "queued": None},
 }
 

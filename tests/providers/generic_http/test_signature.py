@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
 from dispatcher.domain.delivery.provider import ReceiptRequest
-from dispatcher.domain.errors import BadSignature
+from dispatcher.domain.errors import BadSignature, Misconfigured
+from dispatcher.providers.generic_http.options import read_options
 from dispatcher.providers.generic_http.signature import Ed25519Signature, HmacSignature
 
 SECRET = "a-shared-secret"
@@ -117,3 +118,12 @@ def test_options_that_do_not_fit_together_are_refused(options: dict[str, str], w
 def test_an_invalid_public_key_is_refused(key: str) -> None:
     with pytest.raises(ValidationError, match="not an Ed25519 public key"):
         Ed25519Signature.model_validate({"kind": "ed25519", "public_key": key, "header": "X"})
+
+
+def test_receipts_without_a_signature_are_believed_only_if_the_options_say_so() -> None:
+    receipts = {"ref": "id", "status": "s", "words": {"ok": 13}}
+    with pytest.raises(Misconfigured, match=r"signature is missing.*token, hmac-sha256.*\"kind\": \"none\""):
+        read_options("acme", {"url": "https://provider.example", "receipts": receipts})
+    read_options(
+        "acme", {"url": "https://provider.example", "receipts": receipts | {"signature": {"kind": "none"}}}
+    )

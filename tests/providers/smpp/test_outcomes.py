@@ -52,7 +52,7 @@ def test_every_refusal_has_its_name_and_is_no_acceptance(status: CommandStatus) 
         ("ESME_RTHROTTLED", Deferred("ESME_RTHROTTLED")),
         ("ESME_RMSGQFUL", Deferred("ESME_RMSGQFUL")),
         ("ESME_RINVDSTTON", Deferred("ESME_RINVDSTTON")),
-        ("ESME_RINVPASWD", Deferred("ESME_RINVPASWD")),
+        ("ESME_RINVPASWD", Deferred("ESME_RINVPASWD", of_account=True)),
         ("ESME_RUNKNOWNERR", Unknown("ESME_RUNKNOWNERR")),
     ],
 )

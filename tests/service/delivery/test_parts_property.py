@@ -36,7 +36,6 @@ from dispatcher.service.delivery.recorder import Recorder
 from dispatcher.service.messages import edits, search, withdraw
 from dispatcher.service.receipts import ingest
 from dispatcher.service.routing import providers
-from dispatcher.store.delivery import claims
 from tests.world import ScriptedProvider, World
 
 HOUR, SECOND, LEASE = timedelta(hours=1), timedelta(seconds=1), timedelta(seconds=30)
@@ -222,25 +221,9 @@ async def _die(world: World, model: Model, message_id: int) -> None:
     """Send as a worker that dies, or is cut off from Postgres, before it writes the outcome."""
     await _into_lane(world, message_id)
     world.lanes.take()
-    [*due] = await world.ctx.database.single(lambda c: claims.read(c, [message_id]))
-    if not due or not due[0].window.not_before <= world.time.now() < due[0].window.not_after:
-        return
-    [message] = due
-    attempt = await world.claim(message_id)
-    outgoing = message.outgoing(attempt)
-    model.unwritten.append(
-        Attempt(
-            message_id=message_id,
-            attempt=attempt,
-            tier=message.tier,
-            not_after=message.window.not_after,
-            deferrals=message.deferrals,
-            doubts=message.doubts,
-            provider="sim",
-            outcome=model.part_outcomes(outgoing),
-            parts_taken=message.parts_taken,
-        )
-    )
+    attempt = await world.claim_and_call(message_id, model.part_outcomes)
+    if attempt is not None:
+        model.unwritten.append(attempt)
 
 
 async def _write_late(world: World, model: Model) -> None:

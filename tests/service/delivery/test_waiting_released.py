@@ -69,7 +69,7 @@ Step = Callable[[World], Awaitable[None]]
 
 def _override(override: Override) -> Step:
     async def step(world: World) -> None:
-        await providers.set_override(world.ctx, "sim", override, by="ann")
+        await providers.set_override(world.ctx, "sim", override, by="ann", confirmed=True)
 
     return step
 

@@ -225,7 +225,7 @@ def test_a_new_time_is_no_wait_and_ends_the_one_before(world: World) -> None:
 def test_a_message_that_expires_keeps_its_last_wait(world: World, place: str) -> None:
     async def story() -> None:
         if place == "held":
-            await providers.set_override(world.ctx, "sim", Override.DRAINED, by="ann")
+            await providers.set_override(world.ctx, "sim", Override.DRAINED, by="ann", confirmed=True)
             await providers.set_override(world.ctx, "sim", Override.PAUSED, by="ann")
         [message] = (await world.submit(until=60 * SECOND)).messages
         if place == "held":

@@ -143,6 +143,9 @@ def test_a_plug_in_that_crashes_leaves_only_its_message_in_doubt(world: World) -
         await world.deliver()
         assert (await world.row(bad.id)).status == Status.GAVE_UP
         assert "crashed: ValueError" in (await world.row(bad.id)).reason
+        await world.ctx.background.failures.write()
+        [failure] = await world.ctx.background.failures.recent() or ()
+        assert str(failure).startswith("plug-in of sim of test has failed once: ValueError at ")
         assert (await world.row(good.id)).status == Status.SENT
 
     world.run(story)

@@ -10,7 +10,8 @@ import pytest
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.messages.waits import Wait, WaitKind
 from dispatcher.domain.tier import Tier
-from dispatcher.service.messages.explain import SILENT, explain
+from dispatcher.lanes.heartbeats import SILENT
+from dispatcher.service.messages.explain import explain
 from dispatcher.service.messages.search import Event, History, MessageView
 from dispatcher.service.messages.wait_words import cause_of
 from tests.message_view import a_view

@@ -14,6 +14,7 @@ from dispatcher.api.dialects.emess import openapi_examples
 from dispatcher.api.dialects.emess.mapping import WORDS, WRONG_PAIR, Counted, envelope
 from dispatcher.api.dialects.emess.requests import Form, read_app_credentials
 from dispatcher.api.idempotency import accept
+from dispatcher.api.limits.logins import Presented
 from dispatcher.api.operations import MountPoint, Operations, SecurityScheme
 from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
@@ -51,7 +52,7 @@ async def issue_token(request: Request) -> Response:
     ctx, app = context_of(request), await read_app_credentials(request)
     check = credentials.by_pair(ctx, CredentialKind.APP, app.id, app.secret, dialect=NAME)
     try:
-        caller = await authenticate(request, check)
+        caller = await authenticate(request, check, presented=Presented(app.secret, app.id))
     except NotAuthenticated:
         raise HTTPException(401, WRONG_PAIR) from None  # the message for a wrong token is another one
     validity = timedelta(seconds=ctx.settings.token_validity)

@@ -1,15 +1,18 @@
 """Authentication: by user name and password in v1, by key in v2, by either at the key endpoints."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from dispatcher.api.auth import authenticate, basic_credentials, count_by_address
 from dispatcher.api.dialects.formpost.mapping import NoCredential, NoKey, WrongPassword
+from dispatcher.api.limits.body_limit import SMALL
+from dispatcher.api.limits.logins import Presented
 from dispatcher.api.operations import SecurityScheme
-from dispatcher.api.request_body import query_fields, read_fields
+from dispatcher.api.request_body import fields_at_start, query_fields, read_fields
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
@@ -18,6 +21,11 @@ from dispatcher.service.accounts import credentials
 from dispatcher.service.context import Context
 
 NAME = "formpost"
+
+_TOO_LARGE = (
+    f"The body is larger than {SMALL} bytes and has no credential in its first {SMALL}: put the API key into"
+    " a header, or the credential before the other fields"
+)
 
 PER_MINUTE = 60
 """The requests per minute of an account without a rate of its own."""
@@ -53,11 +61,13 @@ class RequestFields:
     The fields of a request, from the query and the body; those of the body win.
 
     `fault` is the error of a body that cannot be read. It is raised after
-    authentication, because credentials may be among the fields.
+    authentication, because credentials may be among the fields. `is_cut` means
+    that only the first 64 KiB of a larger body are read, until the client is known.
     """
 
     values: Mapping[str, object]
     fault: HTTPException | None = None
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +79,26 @@ class _Login:
 
 
 async def read_request(request: Request) -> RequestFields:
-    """Return the fields of a request. Raises HTTPException, 413."""
+    """Return the fields of a request; those at the start of a large body, until the client is known."""
     values: Mapping[str, object] = {}
     try:
         values = query_fields(request)
         if request.method == "GET":
             return RequestFields(values)
+        if (start := await fields_at_start(request)) is not None:
+            return RequestFields({**values, **start}, is_cut=True)
         return RequestFields({**values, **await read_fields(request)})
     except HTTPException as fault:
         if fault.status_code not in (400, 415):
             raise
         return RequestFields(values, fault)
+
+
+async def all_fields(request: Request, fields: RequestFields) -> RequestFields:
+    """Return all fields of a request, once the client is known. Raises HTTPException."""
+    if not fields.is_cut:
+        return fields
+    return RequestFields({**query_fields(request), **await read_fields(request)})
 
 
 async def user(request: Request, fields: RequestFields) -> Caller:
@@ -125,8 +144,26 @@ def _login(fields: RequestFields) -> _Login | None:
     return _Login(fields.values.get("username"), fields.values.get("password"))
 
 
-async def _authenticated(request: Request, fields: RequestFields, check: Awaitable[Caller]) -> Caller:
-    caller = await authenticate(request, check, per_minute=PER_MINUTE)
+def _presented(request: Request, fields: RequestFields) -> Presented | None:
+    """Return the credential of a request, as the log and the limits of failures need it."""
+    login = _basic(request) or _login(fields)
+    if login is not None:
+        return Presented(str(login.password or ""), str(login.name or ""))
+    key = _key(request, fields)
+    return Presented(key) if isinstance(key, str) and key else None
+
+
+async def _authenticated(
+    request: Request, fields: RequestFields, check: Coroutine[Any, Any, Caller]
+) -> Caller:
+    try:
+        caller = await authenticate(
+            request, check, per_minute=PER_MINUTE, presented=_presented(request, fields)
+        )
+    except NotAuthenticated:
+        if fields.is_cut and not (_key(request, fields) or _login(fields) or _basic(request)):
+            raise HTTPException(413, _TOO_LARGE) from None
+        raise
     if fields.fault is not None:
         raise fields.fault
     return caller

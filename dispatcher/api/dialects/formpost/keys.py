@@ -6,7 +6,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.formpost import openapi_examples
-from dispatcher.api.dialects.formpost.auth import BASIC, KEY, RequestFields, key_manager, read_request
+from dispatcher.api.dialects.formpost.auth import (
+    BASIC,
+    KEY,
+    RequestFields,
+    all_fields,
+    key_manager,
+    read_request,
+)
 from dispatcher.api.dialects.formpost.mapping import unprocessable
 from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset
 from dispatcher.api.operations import Operations
@@ -32,6 +39,7 @@ async def generate_key(request: Request) -> Response:
     """An account has one key at a time: while a key is active, this is 409."""
     ctx, fields = context_of(request), await read_request(request)
     caller = await key_manager(request, fields)
+    fields = await all_fields(request, fields)
     try:
         validity = _validity(ctx, fields)
     except ValueError as fault:
@@ -51,6 +59,7 @@ async def regenerate_key(request: Request) -> Response:
     """The old key is revoked, even if it authenticates this request."""
     ctx, fields = context_of(request), await read_request(request)
     caller = await key_manager(request, fields)
+    fields = await all_fields(request, fields)
     try:
         validity = _validity(ctx, fields)
     except ValueError as fault:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.formpost import openapi_examples
-from dispatcher.api.dialects.formpost.auth import read_request, user
+from dispatcher.api.dialects.formpost.auth import all_fields, read_request, user
 from dispatcher.api.dialects.formpost.mapping import FORM_FAULTS
 from dispatcher.api.dialects.formpost.requests import V1, Form
 from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset
@@ -21,6 +21,7 @@ async def send_form(request: Request) -> Response:
     """The fields may be in the URL or in a form. With one invalid number, nothing is sent."""
     fields = await read_request(request)
     caller = await user(request, fields)
+    fields = await all_fields(request, fields)
     form = Form(fields.values, V1, FORM_FAULTS)
     return await send(request, caller, form=form, answer=_sent, refuse=_refused)
 

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.dialects.formpost import openapi_examples
-from dispatcher.api.dialects.formpost.auth import KEY, key_holder, read_request
+from dispatcher.api.dialects.formpost.auth import KEY, all_fields, key_holder, read_request
 from dispatcher.api.dialects.formpost.mapping import FAULTS, WORDS, unprocessable
 from dispatcher.api.dialects.formpost.requests import V2, Form
 from dispatcher.api.dialects.formpost.responses import JsonWithoutCharset
@@ -26,6 +26,7 @@ async def send_keyed(request: Request) -> Response:
     """
     fields = await read_request(request)
     caller = await key_holder(request, fields)
+    fields = await all_fields(request, fields)
     form = Form(fields.values, V2, FAULTS)
     return await send(request, caller, form=form, answer=_sent, refuse=_refused)
 

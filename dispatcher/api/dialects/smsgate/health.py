@@ -9,7 +9,7 @@ from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
-from dispatcher.service.health import readiness
+from dispatcher.service.health.readiness import readiness
 from dispatcher.version import VERSION
 
 operations = Operations(tags=["Health"])

@@ -16,7 +16,7 @@ from dispatcher.domain.messages.status import Place
 from dispatcher.domain.messages.waits import WaitKind
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
-from dispatcher.service.health import lanes
+from dispatcher.service.health.readiness import lanes
 from dispatcher.service.messages import edits, search
 from dispatcher.service.messages.explain import explain
 from dispatcher.service.messages.search import MessageFilter

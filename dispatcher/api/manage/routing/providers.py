@@ -10,13 +10,14 @@ from dispatcher.api.manage.dependencies import Ctx, OperatorName
 from dispatcher.api.manage.fields import RequestModel, ResponseModel, ShortText, Text
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
+from dispatcher.domain.errors import NotConfirmed
 from dispatcher.domain.routing.provider_state import BreakerPhase, Override
 from dispatcher.service.routing import providers
 from dispatcher.service.routing.providers import ProviderReport
 
 _PATH = f"{PREFIX}/providers"
 router = operator_router("Providers")
-_UNKNOWN = problems(_404="No such provider")
+_UNKNOWN = problems(_404="No such provider", _409="A drain that must be confirmed, and what it would do")
 
 
 class ProviderChangeResponse(ResponseModel):
@@ -38,6 +39,21 @@ class RecentOutcomesResponse(ResponseModel):
     median_ms: int | None
 
 
+class RefusalResponse(ResponseModel):
+    """
+    The last message that a provider did not take: what we made of it, and the provider's words.
+
+    The words are without phone numbers and texts. `since` is when it began to
+    refuse our account or its credentials; null if it does not.
+    """
+
+    outcome: str
+    words: str
+    at: datetime
+    of_account: bool
+    since: datetime | None
+
+
 class ProviderResponse(ResponseModel):
     """
     A provider with its state, and the latest changes of it (`story`).
@@ -56,13 +72,20 @@ class ProviderResponse(ResponseModel):
     until: datetime | None
     window: RecentOutcomesResponse | None
     out: int
+    last_refusal: RefusalResponse | None
     story: list[ProviderChangeResponse]
 
 
 class OverrideRequest(RequestModel):
-    """The reason for an override; all operators see it."""
+    """
+    The reason for an override; all operators see it.
+
+    `confirm` is for `drain`: without it the drain of a provider that is the
+    last way of any message is refused with 409, which says what it would do.
+    """
 
     reason: ShortText = ""
+    confirm: bool = False
 
 
 class ProviderAction(StrEnum):
@@ -98,8 +121,15 @@ async def order_provider(
     Set or remove the override of a provider; all processes follow within about a second.
 
     `resume` and `unpin` are the same: either removes a pause, a drain and a pin.
+    `drain` of a provider that is the last way of any message needs `"confirm": true`.
     """
-    return _response(await providers.set_override(ctx, name, _OVERRIDES[verb], reason=body.reason, by=by))
+    try:
+        report = await providers.set_override(
+            ctx, name, _OVERRIDES[verb], reason=body.reason, by=by, confirmed=body.confirm
+        )
+    except NotConfirmed as effect:
+        raise NotConfirmed(f'{effect}. To drain it, send "confirm": true') from None
+    return _response(report)
 
 
 def _response(report: ProviderReport) -> ProviderResponse:
@@ -121,5 +151,6 @@ def _response(report: ProviderReport) -> ProviderResponse:
             median_ms=None if latency is None else latency // timedelta(milliseconds=1),
         ),
         out=report.in_flight,
+        last_refusal=report.last_refusal and RefusalResponse.model_validate(report.last_refusal),
         story=[ProviderChangeResponse.model_validate(change) for change in report.history],
     )

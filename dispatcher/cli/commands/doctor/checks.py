@@ -5,6 +5,7 @@ They open their own connections, so that a fault in the dispatcher's own
 connections does not hide another one.
 """
 
+import json
 import shlex
 import shutil
 import stat
@@ -19,9 +20,8 @@ import redis
 from redis.exceptions import RedisError
 from sqlalchemy.engine import make_url
 
-from dispatcher.cli.commands.doctor.finding import Finding, fail, ok, warn
 from dispatcher.domain.duration import format_duration
-from dispatcher.service.messages.explain import SILENT
+from dispatcher.service.health.finding import Finding, fail, ok, warn
 from dispatcher.service.receipts.listing import MOST
 from dispatcher.settings import Settings
 
@@ -80,13 +80,6 @@ def redis_server(settings: Settings) -> Sequence[Finding]:
     return [ok("redis", f"{name} {version}"), _eviction(info), _persistence(info)]
 
 
-def queues(consumed: Mapping[str, datetime | None] | None, *, now: datetime) -> Sequence[Finding]:
-    """Check when each queue was last consumed; None means that Redis could not be reached."""
-    if consumed is None:
-        return [fail("queues", "not known without Redis", "see redis")]
-    return [_queue(queue, seen, now) for queue, seen in consumed.items()]
-
-
 def providers(settings: Settings) -> Finding:
     """Check that there is a provider."""
     if not settings.providers:
@@ -96,6 +89,19 @@ def providers(settings: Settings) -> Finding:
             "set DISPATCHER_PROVIDERS",
         )
     return ok("providers", ", ".join(f"{p.name} ({p.plugin}, {p.tps:g} TPS)" for p in settings.providers))
+
+
+def unsigned(settings: Settings) -> Sequence[Finding]:
+    """Warn of each provider whose receipts and inbound messages are believed whoever sends them."""
+    return [
+        warn(
+            "providers",
+            f"{provider.name} believes everybody who knows its receipt URL",
+            'set receipts.signature in its options to another kind than "none"',
+        )
+        for provider in settings.providers
+        if '"signature": {"kind": "none"}' in json.dumps(provider.options, default=str)
+    ]
 
 
 def receipts(unknown: int) -> Finding:
@@ -114,16 +120,6 @@ def remarks(remarked: int) -> Sequence[Finding]:
     count = f"{remarked:,} or more" if remarked >= MOST else f"{remarked:,}"
     advice = "`dispatcher receipt list --remarked` says what each provider should be asked"
     return [warn("receipts", f"of the last 7 days about which something was odd: {count}", advice)]
-
-
-def background(failed: Sequence[str] | None) -> Sequence[Finding]:
-    """Return a warning for each thread or task that failed in the last hour; nothing without Redis."""
-    if failed is None:
-        return []
-    if not failed:
-        return [ok("background", "no background task has failed in the last hour")]
-    advice = "the log of that process has the traceback"
-    return [warn("background", failure, advice) for failure in failed]
 
 
 def private_files(directory: Path) -> Sequence[Finding]:
@@ -191,14 +187,6 @@ def _persistence(info: Mapping[str, object]) -> Finding:
         return ok("redis disk", "append-only file on")
     advice = "set appendonly yes; without it messages wait for the clock after a restart"
     return warn("redis disk", "append-only file off", advice)
-
-
-def _queue(queue: str, seen: datetime | None, now: datetime) -> Finding:
-    advice = f"start `dispatcher worker {queue}`, and `dispatcher beat`, which probes it"
-    if seen is None:
-        return fail(f"queue {queue}", "was never consumed", advice)
-    text = f"last consumed {format_duration(max(now - seen, timedelta()))} ago"
-    return ok(f"queue {queue}", text) if now - seen <= SILENT else fail(f"queue {queue}", text, advice)
 
 
 def _line(error: BaseException) -> str:

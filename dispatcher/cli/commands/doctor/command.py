@@ -1,9 +1,8 @@
 """`dispatcher doctor`: checks everything the dispatcher needs, and gives advice on what is wrong."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 
 import typer
@@ -11,16 +10,17 @@ import typer
 from dispatcher.bootstrap import open_context
 from dispatcher.cli.arguments import AsJson, Data
 from dispatcher.cli.commands.doctor import checks
-from dispatcher.cli.commands.doctor.finding import Finding, Level, fail, ok
 from dispatcher.cli.console import console, print_json
 from dispatcher.cli.session import quiet_settings
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.local.environment import default_directory
-from dispatcher.service import health
-from dispatcher.service.health import require_migrated
+from dispatcher.service.health.finding import Finding, Level, fail, ok
+from dispatcher.service.health.message_checks import delayed
+from dispatcher.service.health.readiness import redis_findings, require_migrated
 from dispatcher.service.receipts import listing
 from dispatcher.settings import Settings
 
+_MOST_COUNTED = 100_000
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
 
 
@@ -54,7 +54,7 @@ def run_checks(data: Path | None) -> Sequence[Finding]:
 
 
 async def _check_context(settings: Settings) -> Sequence[Finding]:
-    """Return the findings on migrations, providers, receipts, queues and background tasks."""
+    """Return the findings on migrations, providers, receipts, messages, queues and processes."""
     try:
         async with open_context(settings, name="doctor") as ctx:
             found: Sequence[Finding] = ()
@@ -62,15 +62,20 @@ async def _check_context(settings: Settings) -> Sequence[Finding]:
                 await require_migrated(ctx)
                 migrations = ok("migrations", "all are applied")
                 unmatched, remarked = await listing.recent_unmatched(ctx), await listing.recent_remarked(ctx)
-                found = [checks.receipts(unmatched), *checks.remarks(remarked)]
+                await ctx.provider_health.refresh()
+                delays = await delayed(ctx, count_up_to=_MOST_COUNTED)
+                found = [checks.receipts(unmatched), *checks.remarks(remarked), *delays]
             except Misconfigured as error:
                 migrations = fail("migrations", str(error), "run `dispatcher migrate`")
             except Unavailable as error:
                 migrations = fail("migrations", str(error), "see postgres")
-            consumed: Mapping[str, datetime | None] | None = await health.lanes(ctx)
-            queues = checks.queues(consumed, now=ctx.now())
-            failed = checks.background(await health.failures(ctx))
-            return [migrations, checks.providers(settings), *found, *queues, *failed]
+            return [
+                migrations,
+                checks.providers(settings),
+                *checks.unsigned(settings),
+                *found,
+                *await redis_findings(ctx),
+            ]
     except Misconfigured as error:
         return [fail("providers", str(error), "correct DISPATCHER_PROVIDERS")]
 

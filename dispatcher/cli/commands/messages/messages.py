@@ -17,7 +17,7 @@ from dispatcher.domain.duration import format_duration
 from dispatcher.domain.hours.local_time import format_instant
 from dispatcher.domain.messages.waits import Wait
 from dispatcher.service.context import Context
-from dispatcher.service.health import lanes
+from dispatcher.service.health.readiness import lanes
 from dispatcher.service.messages.explain import explain
 from dispatcher.service.messages.lookup import LookedUp, look_up
 from dispatcher.service.messages.search import Event, History

@@ -22,7 +22,7 @@ from dispatcher.domain.numbers.msisdn import NumberPolicy
 from dispatcher.domain.tier import Tier
 from dispatcher.service.accounts import accounts
 from dispatcher.service.context import Context
-from dispatcher.service.health import lanes
+from dispatcher.service.health.readiness import lanes
 from dispatcher.service.messages import search
 from dispatcher.service.messages.explain import explain
 from dispatcher.service.messages.search import History

@@ -1,15 +1,19 @@
 """`dispatcher provider`: shows and overrides the state of providers, and tests one with a message."""
 
+import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from getpass import getuser
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from dispatcher.cli.arguments import AsJson, Data
-from dispatcher.cli.console import print_json, print_line, print_table
+from dispatcher.cli.console import own_command, print_json, print_line, print_table
 from dispatcher.cli.session import run_with_context
 from dispatcher.domain.delivery.provider import (
     Accepted,
@@ -19,7 +23,9 @@ from dispatcher.domain.delivery.provider import (
     Unknown,
     Unsent,
 )
+from dispatcher.domain.delivery.refusal import Refusal
 from dispatcher.domain.duration import format_duration
+from dispatcher.domain.errors import NotConfirmed
 from dispatcher.domain.routing.provider_state import WORDS, Override
 from dispatcher.service.context import Context
 from dispatcher.service.routing import providers
@@ -28,7 +34,6 @@ from dispatcher.service.routing.providers import ProviderReport, TestMessage
 _OVERRIDES = {
     "pause": (Override.PAUSED, "Send nothing there; messages without another provider wait."),
     "resume": (Override.NONE, "End a pause, a drain or a pin; waiting messages are sent."),
-    "drain": (Override.DRAINED, "Route as if it did not exist; its receipts are still received."),
     "pin": (Override.PINNED, "Put it first in every route that names it, whatever its breaker says."),
     "unpin": (Override.NONE, "The same as `resume`."),
 }
@@ -47,6 +52,7 @@ def register(app: typer.Typer) -> None:
     provider.command("list")(list_providers)
     for verb, (order, help_text) in _OVERRIDES.items():
         provider.command(verb, help=help_text)(_override_command(order))
+    provider.command("drain")(drain)
     provider.command("test")(send_test)
     app.add_typer(provider, name="provider")
 
@@ -66,6 +72,9 @@ def list_providers(
         print_json([_whole(report) for report in reports])
         return
     print_table(_COLUMNS, [_row(report, now) for report in reports], numbers=_NUMBERS)
+    for report in reports:
+        if report.last_refusal is not None:
+            print_line(f"{report.config.name} {_refusal(report.last_refusal, now)}")
     if any(report.window is None for report in reports):
         print_line("Redis cannot be reached: the state of the breakers is unknown")
     if story:
@@ -102,6 +111,43 @@ def send_test(
         raise typer.Exit(1)
 
 
+def drain(
+    name: ProviderName,
+    reason: OverrideReason = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Route as if it did not exist; its receipts are still received. Asks first if it is a last way."""
+
+    async def work(ctx: Context, *, confirmed: bool) -> ProviderReport:
+        return await providers.set_override(
+            ctx, name, Override.DRAINED, reason=reason, by=getuser(), confirmed=confirmed
+        )
+
+    try:
+        report = run_with_context(data, partial(work, confirmed=yes))
+    except NotConfirmed as effect:
+        if not sys.stdin.isatty():
+            raise NotConfirmed(f"{effect}. To drain it: {_drain_line(name, reason, data)}") from None
+        typer.confirm(f"{effect}. Drain it?", abort=True, err=True)
+        report = run_with_context(data, partial(work, confirmed=True))
+    _print_override(name, report, as_json=as_json)
+
+
+def _drain_line(name: str, reason: str, data: Path | None) -> str:
+    """Return the line that drains without a question."""
+    options = [*(("--reason", reason) if reason else ()), *(("--data", str(data)) if data else ())]
+    return f"{own_command()} {shlex.join(['provider', 'drain', name, *options, '--yes'])}"
+
+
+def _print_override(name: str, report: ProviderReport, *, as_json: bool) -> None:
+    if as_json:
+        print_json(_whole(report))
+    else:
+        print_line(f"provider {name} {report.state.consequence}")
+
+
 def _override_command(order: Override) -> Callable[..., None]:
     def command(
         name: ProviderName, reason: OverrideReason = "", as_json: AsJson = False, data: Data = None
@@ -109,10 +155,7 @@ def _override_command(order: Override) -> Callable[..., None]:
         report = run_with_context(
             data, lambda ctx: providers.set_override(ctx, name, order, reason=reason, by=getuser())
         )
-        if as_json:
-            print_json(_whole(report))
-        else:
-            print_line(f"provider {name} {report.state.consequence}")
+        _print_override(name, report, as_json=as_json)
 
     return command
 
@@ -134,6 +177,17 @@ def _row(report: ProviderReport, now: datetime) -> Sequence[object]:
     )
 
 
+def _refusal(last: Refusal, now: datetime) -> str:
+    """Return the last refusal as the rest of a sentence that begins with the provider's name."""
+    ago = format_duration(max(now - last.at, timedelta()))
+    account = (
+        ""
+        if last.since is None
+        else f"; it has refused our account for {format_duration(max(now - last.since, timedelta()))}"
+    )
+    return f"last refused a message {ago} ago ({last.outcome}): {last.words}{account}"
+
+
 def _whole(report: ProviderReport) -> dict[str, object]:
     latency = None if report.window is None else report.window.latency
     return {
@@ -152,6 +206,7 @@ def _whole(report: ProviderReport) -> dict[str, object]:
             "median_ms": None if latency is None else latency // timedelta(milliseconds=1),
         },
         "out": report.in_flight,
+        "last_refusal": report.last_refusal and asdict(report.last_refusal),
         "story": [asdict(change) for change in report.history],
     }
 

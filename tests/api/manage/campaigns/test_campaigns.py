@@ -11,6 +11,7 @@ import pytest
 from dispatcher.service.campaigns.launch import launch
 from tests.api.client import Body
 from tests.api.manage.client import NUMBERS, PREFIX, SHOP, ManagementClient, run_with_api
+from tests.campaign import launch_and_send_all
 from tests.world import World
 
 CAMPAIGNS = f"{SHOP}/campaigns"
@@ -28,14 +29,6 @@ async def create(api: ManagementClient, *, status: int = 201, **more: Any) -> Bo
         more.setdefault("at", api.world.time.now().isoformat())
     body = {"name": "spring", "audience": "customers", "text": "Hi {{name}}", **more}
     return await api.post(CAMPAIGNS, body, status=status)
-
-
-async def send_all(world: World) -> None:
-    """Do the work of the system worker, the clock and a bulk worker until none is left."""
-    while await launch(world.ctx):
-        while await world.clock.release() + await world.clock.fill() or world.lanes.published:
-            await world.deliver()
-    await launch(world.ctx)
 
 
 def test_a_campaign_is_created_shown_and_listed(world: World) -> None:
@@ -192,7 +185,7 @@ def test_an_unknown_campaign_is_404(world: World, campaign: str) -> None:
 def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
     async def story(api: ManagementClient) -> None:
         made = await create(api, start=True)
-        await send_all(world)
+        await launch_and_send_all(world)
         found = await api.get(f"{CAMPAIGNS}/{made['id']}")
         assert found["state"] == "finished"
         [run] = found["runs"]
@@ -211,7 +204,7 @@ def test_from_a_plan_to_the_last_message_sent(world: World) -> None:
 def test_results_are_downloaded_as_a_csv_file(world: World) -> None:
     async def story(api: ManagementClient) -> None:
         made = await create(api, start=True)
-        await send_all(world)
+        await launch_and_send_all(world)
         response = await api.http.get(f"{PREFIX}{CAMPAIGNS}/{made['id']}/results")
         assert response.headers["content-type"] == "text/csv; charset=utf-8"
         assert response.headers["content-disposition"] == "attachment; filename*=UTF-8''spring-results.csv"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dispatcher.service.campaigns.launch import launch
+from tests.campaign import run_what_is_due
 from tests.cli.command import Run, refused
 from tests.world import World
 
@@ -39,19 +40,6 @@ def create(shop_with_audience: Run, *more: str, name: str = "spring") -> Any:
 
 def shown(shop_with_audience: Run, name: str = "spring") -> Any:
     return shop_with_audience("campaign", "show", name, "--json").json
-
-
-def tick(world: World) -> None:
-    """Run the work of the system worker, the clock and a bulk worker until none is left."""
-
-    async def story() -> None:
-        world.time.at = datetime.now(UTC)
-        while await launch(world.ctx):
-            while await world.clock.release() + await world.clock.fill() or world.lanes.published:
-                await world.deliver()
-        await launch(world.ctx)
-
-    world.run_without_account(story)
 
 
 def test_a_new_draft_is_printed_with_the_command_that_starts_it(shop_with_audience: Run) -> None:
@@ -266,7 +254,7 @@ def test_cancel_counts_withdrawn_and_sent_messages(shop_with_audience: Run, worl
 
 def test_a_run_is_shown_with_its_statuses_its_cost_and_its_end(shop_with_audience: Run, world: World) -> None:
     create(shop_with_audience, "--now", "--start")
-    tick(world)
+    run_what_is_due(world)
     [run] = shown(shop_with_audience)["runs"]
     expected = {
         "state": "finished", "recipients": 3, "done": 3, "messages": 3, "left_out": 0,
@@ -290,7 +278,7 @@ def test_an_open_run_shows_its_end_and_what_limits_it(shop_with_audience: Run, w
 
 def test_follow_ends_with_the_run(shop_with_audience: Run, world: World) -> None:
     create(shop_with_audience, "--now", "--start")
-    workers = threading.Timer(0.3, tick, [world])
+    workers = threading.Timer(0.3, run_what_is_due, [world])
     workers.start()
     ended = shop_with_audience("campaign", "show", "spring", "--follow")
     workers.join()
@@ -314,7 +302,7 @@ def test_results_are_written_to_a_file_or_to_standard_output(
     shop_with_audience: Run, world: World, tmp_path: Path
 ) -> None:
     create(shop_with_audience, "--now", "--start")
-    tick(world)
+    run_what_is_due(world)
     file = tmp_path / "results.csv"
     written = shop_with_audience("campaign", "results", "spring", "--output", str(file))
     assert (written.out, written.err) == ("", f"3 results are in {file}\n")

@@ -1,7 +1,7 @@
 """The checks of `dispatcher doctor`."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,30 +9,10 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from dispatcher.cli.commands.doctor import checks
-from dispatcher.cli.commands.doctor.finding import Level
+from dispatcher.service.health.finding import Level
 from dispatcher.settings import Settings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("seen", "level"),
-    [
-        (NOW, Level.OK),
-        (NOW - timedelta(seconds=20), Level.OK),
-        (NOW - timedelta(seconds=21), Level.FAIL),
-        (None, Level.FAIL),
-    ],
-)
-def test_a_queue_is_ok_while_probes_are_consumed(seen: datetime | None, level: Level) -> None:
-    [finding] = checks.queues({"bulk": seen}, now=NOW)
-    assert finding.level is level
-    assert ("dispatcher worker bulk" in finding.advice) is (level is Level.FAIL)
-
-
-def test_without_redis_the_queues_fail() -> None:
-    [finding] = checks.queues(None, now=NOW)
-    assert finding.level is Level.FAIL
 
 
 @pytest.mark.parametrize(

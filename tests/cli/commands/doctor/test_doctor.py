@@ -30,7 +30,7 @@ def test_the_doctor_finds_unreachable_servers(run: Run) -> None:
     ended = run("doctor", "--json")
     failed = {finding["subject"] for finding in ended.json if finding["level"] == "fail"}
     assert ended.code == 1
-    assert {"postgres", "redis", "migrations", "queues"} <= failed
+    assert {"postgres", "redis", "migrations"} <= failed
 
 
 def test_the_doctor_finds_secrets_that_others_can_read(run: Run, bare: Path) -> None:

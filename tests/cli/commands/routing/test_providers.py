@@ -1,11 +1,16 @@
 """`dispatcher provider`: list, override, test."""
 
+import asyncio
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
+from dispatcher.domain.delivery.provider import Deferred
+from dispatcher.lanes.connect import open_async_redis
+from dispatcher.lanes.refusals import Refusals
 from tests.cli.command import Run, refused
 from tests.providers.peer import closed_port
 
@@ -38,6 +43,24 @@ def test_the_list_shows_each_state_since_when_and_why(two: Run) -> None:
     ]
 
 
+def test_the_list_shows_the_last_refusal_of_a_provider(two: Run, redis_url: str) -> None:
+    async def refuse() -> None:
+        redis = open_async_redis(redis_url)
+        refusals = Refusals(redis)
+        outcome = Deferred("HTTP 401: wrong key", of_account=True)
+        refusals.note("acme", outcome, number="+254712345678", text="Hi", at=datetime.now(UTC))
+        await refusals.write()
+        await redis.aclose()
+
+    asyncio.run(refuse())
+    line = two("provider", "list").out.splitlines()[-1]
+    assert line.startswith("acme last refused a message ")
+    assert " ago (deferred): HTTP 401: wrong key; it has refused our account for " in line
+    printed = two("provider", "list", "--json").json
+    assert printed[0]["last_refusal"]["words"] == "HTTP 401: wrong key"
+    assert printed[1]["last_refusal"] is None
+
+
 @pytest.mark.parametrize(
     ("verb", "result"),
     [
@@ -64,6 +87,15 @@ def test_the_story_lists_each_override_the_newest_first(two: Run) -> None:
     assert "contract ends" in story
     assert "closed" not in story
     assert "resumed" in story
+
+
+def test_a_drain_of_a_last_way_is_refused_with_the_line_to_type(two: Run) -> None:
+    assert two("provider", "drain", "acme").code == 0
+    ended = two("provider", "drain", "backup", "--reason", "contract ends")
+    refused(ended, 1, "backup is the last way of some messages: new messages to all countries are refused")
+    assert ended.err.endswith(" provider drain backup --reason 'contract ends' --yes\n")
+    assert two("provider", "list", "--json").json[1]["order"] == "none"
+    assert two("provider", "drain", "backup", "--yes").out.startswith("provider backup is drained")
 
 
 def test_an_unknown_provider_is_refused_with_the_known_ones(two: Run) -> None:

@@ -1,4 +1,4 @@
-"""The finding of a check of `dispatcher doctor`."""
+"""The finding of one check, which `/readyz` and `dispatcher doctor` share."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +20,10 @@ class Finding:
     level: Level
     text: str
     advice: str = ""
+
+    def __str__(self) -> str:
+        """Return it as one sentence, as `/readyz` shows it."""
+        return f"{self.subject}: {self.text}" + (f" -> {self.advice}" if self.advice else "")
 
 
 def ok(subject: str, text: str) -> Finding:

@@ -8,12 +8,15 @@ from sqlalchemy import URL
 from sqlalchemy.engine import make_url
 
 from dispatcher.bootstrap import open_context
-from dispatcher.service.health import Readiness, readiness
+from dispatcher.service.health.readiness import Readiness, readiness
 from dispatcher.settings import Settings
 from tests.silent_proxy import Connect, silent_proxy
 
 LATE_DATABASE = "the database has not answered for 0.5 seconds; try again"
-LATE_REDIS = "Redis has not answered for 0.5 seconds; messages wait for it in Postgres"
+LATE_REDIS = (
+    "redis: has not answered for 0.5 seconds; messages wait for it in Postgres"
+    " -> is it running, and is REDIS_URL right?"
+)
 
 
 def test_a_silent_postgres_is_a_fault_within_a_second(settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""What stops or delays messages: findings, each with what mends it, for `/readyz` and `dispatcher doctor`."""

@@ -1,0 +1,1 @@
+"""The faults, how each is struck, and the schedule of a run."""

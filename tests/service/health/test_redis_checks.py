@@ -1,0 +1,96 @@
+"""What `/readyz` and the doctor say of Redis and of queues, with what mends it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis as blocking_redis
+
+from dispatcher.lanes.heartbeats import LaneReading
+from dispatcher.lanes.process_report import ProcessReport
+from dispatcher.service.health import redis_checks
+from dispatcher.service.health.finding import Level
+from dispatcher.service.health.readiness import readiness
+from tests.world import World
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LONG_AGO = NOW - timedelta(minutes=5)
+WORKER = ProcessReport("worker bulk", "here", 7, frozenset({"bulk"}), LONG_AGO, NOW, timedelta())
+
+
+@pytest.fixture
+def full_redis(redis_url: str) -> Iterator[None]:
+    with blocking_redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory", "1")
+        yield
+        client.config_set("maxmemory", "0")
+
+
+@pytest.fixture
+def replica_redis(redis_url: str) -> Iterator[None]:
+    with blocking_redis.Redis.from_url(redis_url) as client:
+        client.replicaof("127.0.0.1", "1")
+        yield
+        client.replicaof("NO", "ONE")
+
+
+def _writes(world: World) -> str:
+    async def story() -> str:
+        found = await readiness(world.ctx)
+        assert found.is_ready
+        return next((line for line in found.degraded if line.startswith("redis writes")), "")
+
+    return world.run_without_account(story)
+
+
+def test_a_redis_that_takes_writes_is_no_finding(world: World) -> None:
+    assert _writes(world) == ""
+
+
+@pytest.mark.usefixtures("full_redis")
+def test_a_full_redis_is_degraded_with_what_mends_it(world: World) -> None:
+    line = _writes(world)
+    assert line.startswith("redis writes: it refuses them, and messages wait in Postgres: ")
+    assert line.endswith(" -> its memory is full: raise `maxmemory` (`CONFIG SET maxmemory 2gb`)")
+
+
+@pytest.mark.usefixtures("replica_redis")
+def test_a_replica_is_degraded_with_what_mends_it(world: World) -> None:
+    assert _writes(world).endswith(" -> it is a replica: point REDIS_URL at the primary")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "advice"),
+    [
+        (
+            "MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk",
+            "to its disk",
+        ),
+        ("NOPERM this user has no permissions to run the 'set' command", "its user may not write"),
+        ("this user has no permissions to run the 'set' command", "its user may not write"),
+        ("ERR something new", "look at its log"),
+    ],
+)
+def test_another_refusal_has_its_own_advice(refusal: str, advice: str) -> None:
+    finding = redis_checks.writes(refusal)
+    assert finding.level is Level.FAIL
+    assert refusal in finding.text
+    assert advice in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("reading", "level", "advice"),
+    [
+        (LaneReading({"bulk": NOW}, {"bulk": 0}, ()), Level.OK, ""),
+        (LaneReading({"bulk": LONG_AGO}, {"bulk": 9}, ()), Level.FAIL, "start `dispatcher worker bulk`"),
+        (LaneReading({"bulk": LONG_AGO}, {"bulk": 9}, (WORKER,)), Level.FAIL, "restart it"),
+        (LaneReading({"bulk": LONG_AGO}, {"bulk": 0}, (WORKER,)), Level.FAIL, "start `dispatcher beat`"),
+    ],
+)
+def test_a_queue_without_a_worker_wants_a_start_and_one_that_hangs_a_restart(
+    reading: LaneReading, level: Level, advice: str
+) -> None:
+    [finding] = redis_checks.queues(reading, now=NOW)
+    assert finding.level is level
+    assert finding.advice.startswith(advice)
+    assert bool(finding.advice) is bool(advice)
