@@ -54,9 +54,7 @@ def read_listen(value: str | None) -> ListenAddress | None:
 
 def _network(text: str) -> IPv4Network | IPv6Network:
     if text == "*" or text.endswith("/0"):
-        raise ValueError(
-            f"{text!r} would believe everybody: name the addresses or networks of your proxies"
-        )
+        raise ValueError(f"{text!r} would believe everybody: name the addresses or networks of your proxies")
     try:
         return ip_network(text)
     except ValueError as error:
