@@ -1,6 +1,7 @@
 """A dialect: an API for clients, with its OpenAPI document and a page that shows it."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -85,4 +86,9 @@ class Dialect(MountedApp):
         """Return the OpenAPI document, which names the root path and the prefix of a moved dialect."""
         root = request.scope.get("root_path", "")
         servers = {"servers": [{"url": root}]} if root else {}
-        return JSONResponse(self.openapi() | servers)
+        return JSONResponse(self._document | servers)
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        """The OpenAPI document, made once: anybody may ask for it."""
+        return self.openapi()
