@@ -164,9 +164,11 @@ class Settings(BaseSettings):
     smsgate_landlines: bool = False
     disabled_dialects: Annotated[frozenset[str], NoDecode] = frozenset()
     dialect_prefixes: Annotated[dict[str, str], NoDecode] = {}
+
     forwarded_allow_ips: Annotated[str, AfterValidator(check_networks)] | None = None
     root_path: Annotated[str, AfterValidator(check_root_path)] | None = None
     manage_listen: Annotated[str, AfterValidator(check_listen)] | None = None
+
     log_level: str = "info"
 
     @property

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from dispatcher.api.openapi import document
 from dispatcher.api.operations import Envelope, MountedApp, MountPoint, Operation, QuotaHeaders
-from dispatcher.api.pages.headers import Page
+from dispatcher.api.pages.headers import HtmlPage
 from dispatcher.api.proxies.root_path import public_root
 from dispatcher.api.request_body import Json
 from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter
@@ -70,7 +70,7 @@ class Dialect(MountedApp):
         """Return the OpenAPI document."""
         return document(self.title, self.description, self.operations)
 
-    async def docs_page(self, request: Request) -> Page:
+    async def docs_page(self, request: Request) -> HtmlPage:
         """Return the page that shows the API; all its files are served here, so it needs no Internet."""
         assets = public_root(request.scope) + ASSETS
         page = get_swagger_ui_html(
@@ -80,7 +80,7 @@ class Dialect(MountedApp):
             swagger_css_url=f"{assets}/swagger-ui.css",
             swagger_favicon_url=f"{assets}/favicon.png",
         )
-        return Page(bytes(page.body).decode())
+        return HtmlPage(bytes(page.body).decode())
 
     async def _openapi_page(self, request: Request) -> Response:
         """Return the OpenAPI document, which names the root path and the prefix of a moved dialect."""

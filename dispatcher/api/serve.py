@@ -71,6 +71,7 @@ def _config(app: ASGIApp, address: ListenAddress, protocol: type[asyncio.Protoco
         host=address.host,
         port=address.port,
         http=protocol,
+        interface="asgi3",  # which uvicorn does not see in a method
         lifespan="on",
         proxy_headers=False,  # the router reads them
         access_log=False,  # the router writes its own, without the query

@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 from pydantic import SecretStr
 
-from dispatcher.api.pages.headers import Page, add_protection
+from dispatcher.api.pages.headers import HtmlPage, add_protection
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials
 from dispatcher.settings import Settings
@@ -45,7 +45,7 @@ def test_what_a_response_says_itself_is_kept() -> None:
 
 def test_a_page_runs_its_own_scripts_and_no_others() -> None:
     script = "\n  const now = 1;\n"
-    page = Page(f"<script src='/x.js'></script><script>{script}</script>")
+    page = HtmlPage(f"<script src='/x.js'></script><script>{script}</script>")
     policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
     digest = b64encode(sha256(script.encode()).digest()).decode()
     assert policy["script-src"] == f"'self' 'sha256-{digest}'"
@@ -94,7 +94,9 @@ def test_no_answer_with_a_key_or_token_is_kept(settings: Settings) -> None:
             await api.http.post("/api/generate-key", json=login),
             await api.http.post("/api/regenerate-key", json=login),
             await api.http.post(
-                "/manage/v1/accounts/shop/credentials", json={"use": "emsgnow"}, headers=bearer
+                "/manage/v1/accounts/shop/credentials",
+                json={"dialect": "emsgnow", "kind": "api_key"},
+                headers=bearer,
             ),
         ]
         for answer in answers:

@@ -22,7 +22,7 @@ _EVERY_RESPONSE: Final = (
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-class Page(HTMLResponse):
+class HtmlPage(HTMLResponse):
     """A page that runs its own scripts and this server's, and loads nothing from elsewhere."""
 
     def __init__(self, content: str, *, headers: Mapping[str, str] | None = None) -> None:

@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from dispatcher.api.dialect import ASSETS
 from dispatcher.api.errors import PROBLEM, problem
 from dispatcher.api.operations import MountedApp, MountPoint, Operations
-from dispatcher.api.pages.headers import Page
+from dispatcher.api.pages.headers import HtmlPage
 from dispatcher.api.proxies.root_path import public_root
 
 _PAGE = """<!doctype html>
@@ -33,7 +33,7 @@ def overview(apis: Sequence[MountedApp], prefixes: Mapping[str, str]) -> Mounted
     async def docs(request: Request) -> Response:
         root = public_root(request.scope)
         rows = (_row(api, root + prefixes.get(api.name, "")) for api in apis)
-        return Page(_PAGE.format(rows="".join(rows)))
+        return HtmlPage(_PAGE.format(rows="".join(rows)))
 
     @operations.add("GET", f"{ASSETS}/{{path:path}}")
     @operations.add("HEAD", f"{ASSETS}/{{path:path}}")
