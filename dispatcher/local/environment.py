@@ -104,11 +104,12 @@ def write(file: Path, environ: Mapping[str, str]) -> None:
 def _check_urls(settings: Settings) -> None:
     """Raise Misconfigured for a URL that cannot be parsed, without quoting it: it may have a password."""
     from redis.connection import parse_url
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
 
+    from dispatcher.store.database_url import read_url
+
     try:
-        make_url(settings.database_url.get_secret_value())
+        read_url(settings.database_url.get_secret_value())
     except (ArgumentError, ValueError):
         raise Misconfigured(
             "DATABASE_URL is not like postgresql://user:password@host:5432/database"

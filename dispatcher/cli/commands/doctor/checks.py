@@ -13,17 +13,16 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import redis
 from redis.exceptions import RedisError
-from sqlalchemy.engine import make_url
 
 from dispatcher.domain.duration import format_duration
 from dispatcher.service.health.finding import Finding, fail, ok, warn
 from dispatcher.service.receipts.listing import MOST
 from dispatcher.settings import Settings
+from dispatcher.store.database_url import connect_arguments
 
 _TIMEOUT = 5
 _OLDEST_POSTGRES = 14
@@ -35,9 +34,9 @@ _PRIVATE = ("credentials.json", "environment", "jwt.key", "sandbox.json")
 
 def postgres(settings: Settings) -> Sequence[Finding]:
     """Check that Postgres can be reached, its version and its clock."""
-    arguments = _connect_arguments(settings.database_url.get_secret_value())
+    arguments = connect_arguments(settings.database_url.get_secret_value())
     try:
-        with psycopg.connect(**arguments, connect_timeout=_TIMEOUT, autocommit=True) as connection:
+        with psycopg.connect(**{**arguments, "connect_timeout": _TIMEOUT}, autocommit=True) as connection:
             began = time.perf_counter()
             server_time, version, read_only = connection.execute(
                 "SELECT clock_timestamp(), current_setting('server_version_num')::int, pg_is_in_recovery()"
@@ -50,17 +49,6 @@ def postgres(settings: Settings) -> Sequence[Finding]:
             )
         ]
     return [_version(version, round_trip, read_only=read_only), _clock(server_time, round_trip)]
-
-
-def _connect_arguments(url: str) -> dict[str, Any]:
-    """
-    Return the arguments with which our own connections are opened.
-
-    Not a URL: libpq reads the "+" that SQLAlchemy writes for a blank, as in a socket's path, as a plus.
-    """
-    made = make_url(url).set(drivername="postgresql+psycopg")
-    _, arguments = made.get_dialect()().create_connect_args(made)
-    return {name: value for name, value in arguments.items() if name != "connect_timeout"}
 
 
 def redis_server(settings: Settings) -> Sequence[Finding]:
