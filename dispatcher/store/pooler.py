@@ -76,18 +76,22 @@ class Connector:
     """Opens the connections of an engine; it is SQLAlchemy's `async_creator_fn`."""
 
     def __init__(self) -> None:
-        self._options: str | None = _OPTIONS
+        self._takes_options = True
 
-    async def __call__(self, **arguments: Any) -> PoolableConnection:
-        """Return a connection with our settings, also from a pooler that refuses options at start-up."""
-        if self._options is not None:
+    async def __call__(self, *, options: str = "", **arguments: Any) -> PoolableConnection:
+        """
+        Return a connection with our settings, also from a pooler that refuses them at start-up.
+
+        `options` are those of the URL. A pooler that refuses them cannot be used with that URL.
+        """
+        if self._takes_options:
             try:
-                return await PoolableConnection.connect(options=self._options, **arguments)
+                return await PoolableConnection.connect(options=f"{options} {_OPTIONS}", **arguments)
             except OperationalError as error:
                 if _REFUSED not in str(error):
                     raise
-                self._options = None
-        connection = await PoolableConnection.connect(**arguments)
+                self._takes_options = False
+        connection = await PoolableConnection.connect(options=options, **arguments)
         connection.use_pooler()
         return connection
 
@@ -105,7 +109,7 @@ def detect_poolers(engine: AsyncEngine) -> None:
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute("SELECT pg_backend_pid()")
-            pid = next(iter(cursor.fetchone() or ()))
+            [pid] = cursor.fetchone() or [None]
             cursor.close()
             connection.autocommit = False
         if pid != opened.info.backend_pid:
