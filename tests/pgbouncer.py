@@ -61,19 +61,20 @@ def pgbouncer(database_url: str, *, mode: str, size: int = 2, ignored: str = "")
         file = folder / "pgbouncer.ini"
         file.write_text(settings, encoding="utf-8")
         file.chmod(0o644)
-        process = subprocess.Popen(
-            child.command([program, str(file)], identity=_identity(Path(sockets))),
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            cwd="/",
-        )
+        log = folder / "log"
+        with log.open("w", encoding="utf-8") as output:
+            process = subprocess.Popen(
+                child.command([program, str(file)], identity=_identity(Path(sockets))),
+                stderr=output,
+                stdout=output,
+                cwd="/",
+            )
         try:
-            _wait(process, port)
+            _wait(process, port, log)
             yield f"postgresql://{server.username}@{LOOPBACK}:{port}/{server.database}"
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
     finally:
         shutil.rmtree(folder)
 
@@ -84,11 +85,11 @@ def _identity(sockets: Path) -> Identity:
     return Identity.NAMESPACE if sockets.stat().st_uid == 0 else Identity.NOBODY
 
 
-def _wait(process: "subprocess.Popen[str]", port: int) -> None:
+def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
     until = time.monotonic() + _START
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise AssertionError(f"PgBouncer ended: {process.communicate()[1]}")
+            raise AssertionError(f"PgBouncer ended: {log.read_text(encoding='utf-8')}")
         with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
             return
         time.sleep(0.02)
