@@ -42,7 +42,7 @@ from dispatcher.strict_model import StrictModel
 
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
-_REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery has no unix://
+_REDIS, _REDIS_SAMPLE = r"rediss?|sentinel", "redis://:password@host:6379/0"  # Celery has no unix://
 
 
 def _all_tiers(value: dict[Tier, int]) -> dict[Tier, int]:

@@ -106,6 +106,7 @@ def _check_urls(settings: Settings) -> None:
     from redis.connection import parse_url
     from sqlalchemy.exc import ArgumentError
 
+    from dispatcher.lanes.redis_url import SAMPLE, read_sentinel_url
     from dispatcher.store.database_url import read_url
 
     try:
@@ -114,8 +115,14 @@ def _check_urls(settings: Settings) -> None:
         raise Misconfigured(
             "DATABASE_URL is not like postgresql://user:password@host:5432/database"
         ) from None
+    redis_url = settings.redis_url.get_secret_value()
     try:
-        parse_url(settings.redis_url.get_secret_value())  # type: ignore[no-untyped-call]
+        if read_sentinel_url(redis_url) is not None:
+            return
+    except ValueError as error:
+        raise Misconfigured(f"REDIS_URL is not like {SAMPLE}: {error}") from None
+    try:
+        parse_url(redis_url)  # type: ignore[no-untyped-call]
     except ValueError:
         raise Misconfigured("REDIS_URL is not like redis://:password@host:6379/0") from None
 

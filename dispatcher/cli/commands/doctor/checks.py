@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-import redis
 from redis.exceptions import RedisError
 
 from dispatcher.domain.duration import format_duration
+from dispatcher.lanes.connect import open_redis
 from dispatcher.service.health.finding import Finding, fail, ok, warn
 from dispatcher.service.receipts.listing import MOST
 from dispatcher.settings import Settings
@@ -53,9 +53,7 @@ def postgres(settings: Settings) -> Sequence[Finding]:
 
 def redis_server(settings: Settings) -> Sequence[Finding]:
     """Check that Redis can be reached, and that it keeps its data."""
-    client = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT
-    )
+    client = open_redis(settings.redis_url.get_secret_value())
     try:
         info: Mapping[str, object] = client.info()
     except (RedisError, OSError) as error:
