@@ -45,16 +45,16 @@ _WAIT = 15.0
 
 
 class Sentinels:
-    """Two servers and their sentinel. `url` names a dead sentinel before the one that lives."""
+    """Two servers and their sentinel. `url` names a dead sentinel first, `living_url` does not."""
 
     def __init__(self, ports: Mapping[str, int], passwords: Mapping[str, str]) -> None:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._ports, self._password = ports, passwords["password"]
         self._sentinel_password = passwords["sentinel_password"]
-        self.url = (
-            f"sentinel://:{self._password}@{LOOPBACK}:{ports['dead']},{LOOPBACK}:{ports['sentinel']}/1"
-            f"?master_name={MASTER}&sentinel_password={self._sentinel_password}"
-        )
+        living, query = f"{LOOPBACK}:{ports['sentinel']}", f"master_name={MASTER}"
+        query += f"&sentinel_password={self._sentinel_password}"
+        self.living_url = f"sentinel://:{self._password}@{living}/1?{query}"
+        self.url = f"sentinel://:{self._password}@{LOOPBACK}:{ports['dead']},{living}/1?{query}"
 
     def client(self, name: str) -> redis.Redis:
         """Return a client of one process, straight to it."""

@@ -5,7 +5,7 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
-from redis.asyncio.sentinel import SentinelConnectionPool
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.sentinel import Sentinel
 
 from dispatcher.lanes.redis_url import SentinelUrl, read_sentinel_url
@@ -22,7 +22,7 @@ def open_redis(url: str) -> redis.Redis:
     """Return a blocking client; it does not connect yet."""
     if (sentinels := read_sentinel_url(url)) is None:
         return redis.Redis.from_url(url, **_OPTIONS)
-    master: redis.Redis = Sentinel(**_arguments(sentinels)).master_for(sentinels.master_name)
+    master: redis.Redis = _Sentinel(**_arguments(sentinels)).master_for(sentinels.master_name)
     return master
 
 
@@ -30,22 +30,37 @@ def open_async_redis(url: str) -> redis.asyncio.Redis:
     """Return a client for the loop that first uses it; it does not connect yet."""
     if (sentinels := read_sentinel_url(url)) is None:
         return redis.asyncio.Redis.from_url(url, **_OPTIONS)
-    master: redis.asyncio.Redis = AsyncSentinel(**_arguments(sentinels)).master_for(
-        sentinels.master_name, connection_pool_class=_MasterPool
-    )
+    master: redis.asyncio.Redis = _AsyncSentinel(**_arguments(sentinels)).master_for(sentinels.master_name)
     return master
 
 
-class _MasterPool(SentinelConnectionPool):
-    """Connections to the master. None to a sentinel is kept: it would be idle, and belong to nobody."""
+class _Sentinel(Sentinel):
+    """Finds the master; its error does not list the options of each client, as redis-py's does."""
 
-    async def get_master_address(self) -> tuple[str, int]:
+    def discover_master(self, service_name: str) -> tuple[str, int]:
         try:
-            address: tuple[str, int] = await super().get_master_address()
+            address: tuple[str, int] = super().discover_master(service_name)
+        except RedisConnectionError as error:
+            raise _not_found(service_name) from error
+        return address
+
+
+class _AsyncSentinel(AsyncSentinel):
+    """The same; no connection to a sentinel is kept: it would be idle, and belong to nobody."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        try:
+            address: tuple[str, int] = await super().discover_master(service_name)
+        except RedisConnectionError as error:
+            raise _not_found(service_name) from error
         finally:
-            for sentinel in self.sentinel_manager.sentinels:
+            for sentinel in self.sentinels:
                 await sentinel.connection_pool.disconnect(inuse_connections=False)
         return address
+
+
+def _not_found(name: str) -> RedisConnectionError:
+    return RedisConnectionError(f"no sentinel of REDIS_URL answers that it knows a living master {name!r}")
 
 
 def _arguments(url: SentinelUrl) -> dict[str, Any]:

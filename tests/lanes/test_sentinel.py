@@ -72,7 +72,7 @@ def test_all_clients_follow_a_fail_over(
             publisher.publish(Tier.CRITICAL, [1])
             await asyncio.to_thread(consumer.take_until, {1})
             await _wake(publisher, listener)
-            assert await _shown_by_flower(url) == 0
+            assert await _shown_by_flower(sentinels.living_url) == 0
 
             await asyncio.to_thread(sentinels.kill_master)
             began = time.monotonic()
@@ -113,7 +113,7 @@ async def _wake(publisher: Publisher, listener: WakeListener) -> None:
 
 
 async def _shown_by_flower(url: str) -> int:
-    """Return how many tasks of the critical lane Flower's page of the broker shows."""
+    """Return how many tasks of the critical lane Flower's page of the broker shows; it asks one sentinel."""
     celery = make_celery(url)
     with celery.connection() as connection:
         uri = connection.as_uri(include_password=True)
@@ -159,3 +159,17 @@ def test_a_url_that_cannot_be_used_is_refused_and_not_quoted(url: str, words: st
     with pytest.raises(ValueError, match=words) as caught:
         read_sentinel_url(url)
     assert "secret" not in str(caught.value)
+
+
+def test_sentinels_that_know_no_such_master_are_named(sentinels: Sentinels) -> None:
+    url = sentinels.url.replace("master_name=", "master_name=un")
+
+    async def story() -> None:
+        redis = open_async_redis(url)
+        with pytest.raises(RedisError, match="knows a living master 'unmymaster'"):
+            await redis.ping()
+        await redis.aclose()
+
+    with open_redis(url) as client, pytest.raises(RedisError, match="knows a living master 'unmymaster'"):
+        client.ping()
+    asyncio.run(story())
