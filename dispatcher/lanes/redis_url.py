@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-SAMPLE = "sentinel://:password@host-a:26379,host-b:26379/0?master_name=mymaster"
+from dispatcher.domain.errors import Misconfigured
+
+_SAMPLE = "sentinel://:password@host-a:26379,host-b:26379/0?master_name=mymaster"
 _SCHEME = "sentinel"
 _PORT = 26379
 # The dead sentinel of a dead machine delays each new connection: it is asked once, and not for long.
@@ -47,26 +49,30 @@ def read_sentinel_url(url: str) -> SentinelUrl | None:
     Return the parts of a `sentinel://` URL, None for another URL.
 
     The sentinels are separated by commas, or, as Celery has them, whole URLs
-    are separated by semicolons. Raises ValueError, which quotes nothing: a password
-    may be anywhere.
+    are separated by semicolons. Raises Misconfigured, which quotes nothing: a
+    password may be anywhere.
     """
     if not url.startswith(f"{_SCHEME}://"):
         return None
-    urls = [urlsplit(one) for one in url.split(";")]
+    try:
+        urls = [urlsplit(one) for one in url.split(";")]
+        sentinels = [_address(one) for part in urls for one in part.netloc.rpartition("@")[2].split(",")]
+    except ValueError:
+        raise _wrong("a sentinel is not like host:26379") from None
     if any(one.scheme != _SCHEME for one in urls):
-        raise ValueError(f"each URL of the list must begin with {_SCHEME}://")
-    first, given = urls[0], parse_qs("&".join(one.query for one in urls), keep_blank_values=True)
-    if not set(given) <= _PARAMETERS:
-        raise ValueError(f"its parameters may be {', '.join(sorted(_PARAMETERS))} alone")
+        raise _wrong(f"each URL of the list must begin with {_SCHEME}://")
+    given = parse_qs("&".join(one.query for one in urls), keep_blank_values=True)
     values = {name: found[-1] for name, found in given.items()}
+    if not values.keys() <= _PARAMETERS:
+        raise _wrong(f"its parameters may be {', '.join(sorted(_PARAMETERS))} alone")
     if not values.get("master_name"):
-        raise ValueError("it lacks ?master_name=NAME, the name that the sentinels have for the master")
+        raise _wrong("it lacks ?master_name=NAME, the name that the sentinels have for the master")
     path = next((one.path.strip("/") for one in urls if one.path.strip("/")), "0")
     if not path.isdecimal():
-        raise ValueError("its path is not the number of a database, such as /0")
-    user, _, password = first.netloc.rpartition("@")[0].partition(":")
+        raise _wrong("its path is not the number of a database, such as /0")
+    user, _, password = urls[0].netloc.rpartition("@")[0].partition(":")
     return SentinelUrl(
-        sentinels=[_address(server) for one in urls for server in one.netloc.rpartition("@")[2].split(",")],
+        sentinels=sentinels,
         master_name=values["master_name"],
         database=int(path),
         login=_login(unquote(user), unquote(password)),
@@ -76,14 +82,14 @@ def read_sentinel_url(url: str) -> SentinelUrl | None:
 
 def _address(server: str) -> tuple[str, int]:
     """Return the host and port of a sentinel. Raises ValueError."""
-    try:
-        parts = urlsplit(f"//{server}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if not host:
-        raise ValueError("a sentinel is not like host:26379")
-    return host, port or _PORT
+    parts = urlsplit(f"//{server}")
+    if not parts.hostname:
+        raise ValueError
+    return parts.hostname, parts.port or _PORT
+
+
+def _wrong(why: str) -> Misconfigured:
+    return Misconfigured(f"REDIS_URL is not like {_SAMPLE}: {why}")
 
 
 def _login(username: str | None, password: str | None) -> dict[str, Any]:

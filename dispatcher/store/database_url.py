@@ -4,6 +4,9 @@ import re
 from typing import Any
 
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from dispatcher.domain.errors import Misconfigured
 
 _DRIVER = "postgresql+psycopg"
 _PARTS = re.compile(r"(?P<scheme>[\w+]+://)(?P<user>[^/?]*@)?(?P<hosts>[^/?@]*)(?P<rest>.*)", re.DOTALL)
@@ -16,14 +19,20 @@ def read_url(url: str) -> URL:
 
     The list of servers may be `//a:5432,b:5433/`, `host=a,b&port=5432,5433`
     with one port for all or one for each, or `host=a:5432&host=b:5433`. Raises
-    ValueError or sqlalchemy's ArgumentError for a URL that cannot be read.
+    Misconfigured, which does not quote the URL: it may have a password.
     """
-    made = make_url(_with_hosts_in_query(url)).set(drivername=_DRIVER)
-    hosts, port = made.query.get("host"), made.query.get("port", made.port)
-    if isinstance(hosts, str) and "," in hosts and port is not None and "," not in str(port):
-        ports = ",".join([str(port)] * len(hosts.split(",")))
-        made = made.set(port=None).update_query_dict({"port": ports})
-    made.get_dialect()().create_connect_args(made)  # raises for a list of ports of another length
+    try:
+        made = make_url(_with_hosts_in_query(url)).set(drivername=_DRIVER)
+        hosts, port = made.query.get("host"), made.query.get("port", made.port)
+        if isinstance(hosts, str) and "," in hosts and port is not None and "," not in str(port):
+            ports = ",".join([str(port)] * len(hosts.split(",")))
+            made = made.set(port=None).update_query_dict({"port": ports})
+        made.get_dialect()().create_connect_args(made)  # raises for a list of ports of another length
+    except (ArgumentError, ValueError):
+        raise Misconfigured(
+            "DATABASE_URL is not like postgresql://user:password@host:5432/database,"
+            " or postgresql://user:password@host-a:5432,host-b:5432/database"
+        ) from None
     return made
 
 

@@ -12,6 +12,7 @@ import pytest
 from flower.utils.broker import Broker  # type: ignore[import-untyped]
 from redis.exceptions import RedisError
 
+from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.celery_app import make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
@@ -152,11 +153,12 @@ def test_sentinels_are_read_in_each_spelling(
         ("sentinel://:secret@a:26379/x?master_name=m", "database"),
         ("sentinel://:secret@a:secret/0?master_name=m", "host:26379"),
         ("sentinel://:secret@/0?master_name=m", "host:26379"),
+        ("sentinel://:secret@[::1/0?master_name=m", "host:26379"),
         ("sentinel://:secret@a;redis://secret@b?master_name=m", "sentinel://"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_refused_and_not_quoted(url: str, words: str) -> None:
-    with pytest.raises(ValueError, match=words) as caught:
+    with pytest.raises(Misconfigured, match=words) as caught:
         read_sentinel_url(url)
     assert "secret" not in str(caught.value)
 

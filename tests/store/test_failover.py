@@ -84,7 +84,7 @@ def test_the_list_is_followed_to_the_server_that_can_be_written_to(
     assert reached.level is Level.OK
 
 
-def test_a_dead_server_of_the_list_is_passed_over(database_url: str) -> None:
+def test_a_dead_server_of_the_list_is_passed_over(database_url: str, redis_url: str) -> None:
     with pgbouncer(database_url, mode="transaction") as behind:
         made = make_url(behind)
         servers = f"{LOOPBACK}:{free_port()},{LOOPBACK}:{made.port}"
@@ -102,3 +102,5 @@ def test_a_dead_server_of_the_list_is_passed_over(database_url: str) -> None:
                 await database.close()
 
         assert asyncio.run(story()) == newest_revision()
+        [reached, _] = checks.postgres(Settings(database_url=listed, redis_url=redis_url))
+        assert (reached.level, reached.text.endswith(", through a pooler")) == (Level.OK, True)

@@ -1,14 +1,17 @@
 """Behind PgBouncer, in either mode, everything works as it does straight on Postgres."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+import dispatcher.store
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.campaigns.estimate import EstimateRequest, estimate
 from dispatcher.service.campaigns.recipient_file import CHUNK_ROWS, RecipientFile
@@ -164,3 +167,24 @@ def test_straight_on_postgres_a_single_statement_has_no_transaction_around_it(da
             assert not await both(database.transact)
 
     asyncio.run(story())
+
+
+def test_no_statement_needs_the_session_of_another() -> None:
+    """Behind a pooler the next transaction may have another session; estimates keep theirs in one."""
+    needs = re.compile(
+        r"\bpg_(try_)?advisory_(un)?lock|\b(UN)?LISTEN |\bNOTIFY |\bPREPARE |\bWITH HOLD\b|\bCREATE TEMP"
+        r"|\A\s*SET (?!LOCAL\b)\w+"
+    )
+    sources = [*Path(dispatcher.store.__file__).parent.rglob("*.py")]
+    found = {
+        (file.name, match[0].strip())
+        for file in sources
+        for statement in re.findall(
+            r'text\(\s*f?"""(.*?)"""|text\(\s*f?"(.*?)"\)', file.read_text("utf-8"), re.S
+        )
+        for match in needs.finditer("".join(statement))
+    }
+    assert found == {
+        ("seen_numbers.py", "CREATE TEMP"),
+        ("pooler.py", "SET idle_in_transaction_session_timeout"),
+    }

@@ -38,17 +38,20 @@ def postgres(settings: Settings) -> Sequence[Finding]:
     try:
         with psycopg.connect(**{**arguments, "connect_timeout": _TIMEOUT}, autocommit=True) as connection:
             began = time.perf_counter()
-            server_time, version, read_only = connection.execute(
-                "SELECT clock_timestamp(), current_setting('server_version_num')::int, pg_is_in_recovery()"
-            ).fetchone() or (None, 0, False)
+            server_time, version, read_only, pid = connection.execute(
+                "SELECT clock_timestamp(), current_setting('server_version_num')::int, pg_is_in_recovery(),"
+                " pg_backend_pid()"
+            ).fetchone() or (None, 0, False, 0)
             round_trip = timedelta(seconds=time.perf_counter() - began)
+            is_pooled = pid != connection.info.backend_pid
     except psycopg.Error as error:
         return [
             fail(
                 "postgres", f"cannot be reached: {_line(error)}", "is it running, and is DATABASE_URL right?"
             )
         ]
-    return [_version(version, round_trip, read_only=read_only), _clock(server_time, round_trip)]
+    version_found = _version(version, round_trip, read_only=read_only, is_pooled=is_pooled)
+    return [version_found, _clock(server_time, round_trip)]
 
 
 def redis_server(settings: Settings) -> Sequence[Finding]:
@@ -137,10 +140,15 @@ def disk(directory: Path) -> Finding:
     return warn("disk", text, "make room soon") if free < _SCARCE else ok("disk", text)
 
 
-def _version(number: int, round_trip: timedelta, *, read_only: bool) -> Finding:
+def _version(number: int, round_trip: timedelta, *, read_only: bool, is_pooled: bool) -> Finding:
     text = f"version {number // 10_000}.{number % 10_000}, answers in {format_duration(round_trip)}"
+    text += ", through a pooler" * is_pooled
     if read_only:
-        return fail("postgres", f"{text}, but is a read-only standby", "point DATABASE_URL at the primary")
+        return fail(
+            "postgres",
+            f"{text}, but is a read-only standby",
+            "point DATABASE_URL at the primary, or list all servers as docs/servers.md shows",
+        )
     if number < _OLDEST_POSTGRES * 10_000:
         return fail("postgres", text, f"use PostgreSQL {_OLDEST_POSTGRES} or newer")
     return ok("postgres", text)
