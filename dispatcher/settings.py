@@ -52,7 +52,7 @@ from dispatcher.setting_references import resolve_references
 from dispatcher.strict_model import StrictModel
 
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
-_REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery has no unix://
+_REDIS, _REDIS_SAMPLE = r"rediss?|sentinel", "redis://:password@host:6379/0"  # Celery has no unix://
 
 
 class RepeatPolicy(StrEnum):

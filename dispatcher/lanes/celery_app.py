@@ -7,6 +7,7 @@ from kombu.entity import Queue
 from redis.connection import parse_url
 
 from dispatcher.domain.tier import Tier
+from dispatcher.lanes.redis_url import read_sentinel_url
 
 CLOCK = "clock"
 SYSTEM = "system"
@@ -22,7 +23,7 @@ PROBE = "probe"
 
 # Without the time-outs, a worker with a half-open connection would never receive a task again.
 # A redelivery after visibility_timeout would only make copies: the clock recovers lost messages.
-_TRANSPORT = {
+_TRANSPORT: Mapping[str, object] = {
     "visibility_timeout": 3600,
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
@@ -51,7 +52,12 @@ def broker_tls(redis_url: str) -> Mapping[str, object] | None:
 
 def make_celery(redis_url: str) -> Celery:
     """Return a Celery application for this broker; it does not connect yet."""
-    celery = Celery("sms-dispatcher", broker=redis_url, set_as_current=False)
+    sentinels = read_sentinel_url(redis_url)
+    broker_url, transport = redis_url, dict(_TRANSPORT)
+    if sentinels is not None:
+        broker_url = sentinels.broker_url()
+        transport |= {"master_name": sentinels.master_name, "sentinel_kwargs": sentinels.sentinel_options()}
+    celery = Celery("sms-dispatcher", broker=broker_url, set_as_current=False)
     celery.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         task_default_queue=SYSTEM,
@@ -67,7 +73,7 @@ def make_celery(redis_url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_pool="threads",
-        broker_transport_options=_TRANSPORT,
+        broker_transport_options=transport,
         broker_use_ssl=broker_tls(redis_url),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
