@@ -18,7 +18,16 @@ from dispatcher.domain.callbacks.callback import Poster
 from dispatcher.domain.delivery.provider import Polls, ProviderFactory
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.lanes.breaker import Breakers
-from dispatcher.lanes.celery_app import CLOCK, DELIVER, DELIVER_ANY, PROBE, QUEUES, SYSTEM, make_celery
+from dispatcher.lanes.celery_app import (
+    CLOCK,
+    DELIVER,
+    DELIVER_ANY,
+    POSTED_AT,
+    PROBE,
+    QUEUES,
+    SYSTEM,
+    make_celery,
+)
 from dispatcher.lanes.connect import open_async_redis, open_redis
 from dispatcher.lanes.failures import FailureLog
 from dispatcher.lanes.heartbeats import Heartbeats
@@ -34,6 +43,7 @@ from dispatcher.service.callbacks.sender import (
     Signature,
     Signer,
 )
+from dispatcher.service.clock.unpublished import UnpublishedMessages
 from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.database import Database
 from dispatcher.service.health.process_report import first_report, keep_reporting
@@ -48,6 +58,7 @@ __all__ = [
     "CLOCK",
     "DELIVER",
     "DELIVER_ANY",
+    "POSTED_AT",
     "PROBE",
     "QUEUES",
     "SYSTEM",
@@ -98,7 +109,16 @@ async def open_context(
             stack.push_async_callback(configured.provider.close)
         failures = FailureLog(redis, process=name)
         background = BackgroundTasks(failures)
-        publisher = Publisher(celery_app(settings), wake_redis, on_failure=failures.note)
+        time = PostgresTime(database)
+        unpublished = UnpublishedMessages(database, time)
+        publisher = Publisher(
+            celery_app(settings),
+            wake_redis,
+            on_failure=failures.note,
+            on_unpublished=unpublished.add,
+            now=time.now,
+        )
+        stack.push_async_callback(unpublished.close)
         publisher.start()
         stack.push_async_callback(asyncio.to_thread, publisher.stop)
         configs = [configured.config for configured in providers.values()]
@@ -106,7 +126,6 @@ async def open_context(
             configs, database, Breakers(redis), wake=publisher.wake, on_failure=failures.note
         )
         stack.push_async_callback(provider_health.close)
-        time = PostgresTime(database)
         ctx = Context(
             settings=settings,
             database=database,
@@ -128,6 +147,7 @@ async def open_context(
         background.start("time", partial(_follow_time, time, known=known))
         background.start("routes", partial(_follow_routes, ctx))
         background.start("failures", partial(_write_failures, failures))
+        background.start("unpublished", partial(unpublished.run, publisher.wake))
         report = first_report(ctx, name, queues=queues)
         background.start("report", partial(keep_reporting, ctx, report))
         yield ctx

@@ -76,6 +76,7 @@ class RecordingLanes:
 
     published: list[tuple[Tier, int]] = field(default_factory=list)
     wakes: list[datetime] = field(default_factory=list)
+    reachable: bool = True
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
         self.published += [(tier, i) for i in ids]

@@ -1,25 +1,26 @@
-"""Beat's schedule. An entry expires after its interval, so that entries do not pile up."""
+"""Beat's schedule. No entry expires: that would be by wall clocks. Workers skip entries that piled up."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from dispatcher.bootstrap import CLOCK, PROBE, QUEUES, SYSTEM
 
-_PROBE_SECONDS = 5.0
-_POLL_SECONDS = 5.0
-_FORGET_SECONDS = 60.0
+INTERVALS: Mapping[str, float] = {"tick": 1, "forget": 60, "match_receipts": 1, "launch": 1, "poll": 5}
+"""How often each task is started, in seconds."""
+
+_ON_THE_CLOCK = {"tick", "forget"}
+_PROBE_SECONDS = 5
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
-    """Return beat's schedule: most tasks each second, `poll` and probes every five, `forget` each minute."""
-    clock = {
-        "tick": _entry("tick", CLOCK, every=1.0),
-        "forget": _entry("forget", CLOCK, every=_FORGET_SECONDS),
+    """Return beat's schedule: each task at its interval, and probes through all queues every five seconds."""
+    tasks = {
+        task: _entry(task, CLOCK if task in _ON_THE_CLOCK else SYSTEM, every=every)
+        for task, every in INTERVALS.items()
     }
-    system = {name: _entry(name, SYSTEM, every=1.0) for name in ("match_receipts", "launch")}
-    poll = {"poll": _entry("poll", SYSTEM, every=_POLL_SECONDS)}
     probes = {f"probe {queue}": _entry(PROBE, queue, every=_PROBE_SECONDS, args=(queue,)) for queue in QUEUES}
-    return clock | system | poll | probes
+    return tasks | probes
 
 
 def _entry(task: str, queue: str, *, every: float, args: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"task": task, "schedule": every, "args": args, "options": {"queue": queue, "expires": every}}
+    return {"task": task, "schedule": every, "args": args, "options": {"queue": queue}}

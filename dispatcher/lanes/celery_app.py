@@ -21,15 +21,21 @@ DELIVER_ANY = "deliver"
 
 PROBE = "probe"
 
-# Without the time-outs, a worker with a half-open connection would never receive a task again.
-# A redelivery after visibility_timeout would only make copies: the clock recovers lost messages.
+POSTED_AT = "posted_at"
+"""The header of a lane task with the time of Postgres, in seconds, at which it was published."""
+
+# A worker with a half-open connection reconnects after 1 s (BRPOP) + 2 * health_check_interval, whatever else
+# uses one after socket_timeout, and asks again. What was sent twice because an answer was lost does no harm:
+# the first claim decides. A redelivery after visibility_timeout would only make copies: the clock recovers
+# lost messages.
 _TRANSPORT: Mapping[str, object] = {
     "visibility_timeout": 3600,
-    "socket_timeout": 10,
-    "socket_connect_timeout": 5,
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
     "socket_keepalive": True,
-    "health_check_interval": 10,
-    # Without Redis a publisher gives up at once (kombu's default is 6 s) and leaves its ids to the clock.
+    "retry_on_timeout": True,
+    "health_check_interval": 1,
+    # Without Redis a publisher gives up at once (kombu's default is 6 s).
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0,
@@ -57,7 +63,7 @@ def make_celery(redis_url: str) -> Celery:
     if sentinels is not None:
         broker_url = sentinels.broker_url()
         transport |= {"master_name": sentinels.master_name, "sentinel_kwargs": sentinels.sentinel_options()}
-    celery = Celery("sms-dispatcher", broker=broker_url, set_as_current=False)
+    celery = Celery("sms-dispatcher", broker=broker_url, set_as_current=False, amqp=PromptAMQP)
     celery.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         task_default_queue=SYSTEM,

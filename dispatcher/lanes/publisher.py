@@ -1,8 +1,10 @@
 """
 Puts ids into lanes and wakes the clock: blocking code, in its own thread.
 
-No caller waits for it, and nothing is retried: the clock finds an id that was
-not published, at the `wake_at` of its row.
+No caller waits for it. The ids of what fails are reported, and whoever gets
+them by `on_unpublished` makes their messages ready. Until Redis takes writes
+again nothing more is tried: a silent Redis would keep each id waiting for the
+time-outs of all before it.
 """
 
 import os
@@ -20,8 +22,8 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from dispatcher.domain.tier import TIER_LIMITS, Tier
-from dispatcher.lanes.celery_app import DELIVER
+from dispatcher.domain.tier import Tier
+from dispatcher.lanes.celery_app import DELIVER, POSTED_AT
 from dispatcher.lanes.wake import CHANNEL, LONGEST_SLEEP
 
 log = structlog.get_logger()
@@ -30,9 +32,11 @@ log = structlog.get_logger()
 _LANE_PAUSE = {Tier.CRITICAL: 0.0, Tier.STANDARD: 0.02, Tier.BULK: 0.05}
 # The most ids of one task. A task costs Celery a millisecond, whatever its size.
 _TASK_SIZE = {Tier.CRITICAL: 20, Tier.STANDARD: 100, Tier.BULK: 500}
-_FAR = 5 * LONGEST_SLEEP  # by this machine's clock, which may be slightly wrong
+_FAR = 5 * LONGEST_SLEEP
 _EXPECTED_ERRORS = (OperationalError, RedisError, OSError)
 _FORK_WAIT = 1.0
+_PROBE_PAUSE = 0.5
+_PROBE_KEY = "sms:publisher"
 
 _Item = tuple[Tier, Sequence[int]] | datetime | None
 """Ids for a lane, a time to wake the clock at, or None to end the thread."""
@@ -42,9 +46,11 @@ class Publisher:
     """
     Publishes in one thread, which is started again if it has died, at the next item.
 
-    `dropped` counts ids that were left to the clock. `on_failure` gets each
-    unexpected error. After a fork the child begins with an empty queue: the
-    parent publishes the items of its own.
+    `dropped` counts ids that were not published; `on_unpublished` gets them, in
+    any thread. `on_failure` gets each unexpected error. `reachable` is false
+    from a failure until Redis takes a write again. `now` is the time of
+    Postgres. After a fork the child begins with an empty queue: the parent
+    publishes the items of its own.
     """
 
     def __init__(
@@ -54,12 +60,17 @@ class Publisher:
         *,
         capacity: int = 10_000,
         on_failure: Callable[[str, BaseException], None] = lambda _task, _error: None,
+        on_unpublished: Callable[[Sequence[int]], None] = lambda _ids: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._celery = celery
         self._redis = redis
         self._capacity = capacity
         self._on_failure = on_failure
+        self._on_unpublished = on_unpublished
+        self._now = now
         self._is_running = False
+        self.reachable = True
         self._set_up()
         self.published = 0
         self.dropped = 0
@@ -75,7 +86,7 @@ class Publisher:
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
         """Put these ids into their lane soon. Never blocks and never raises."""
         if ids and not self._put((tier, ids)):
-            self.dropped += len(ids)
+            self._drop(ids)
 
     def wake(self, at: datetime) -> None:
         """
@@ -83,7 +94,7 @@ class Publisher:
 
         A time further ahead than the timer ever sleeps is ignored: the timer finds it by itself.
         """
-        if at - datetime.now(UTC) <= _FAR:
+        if at - self._now() <= _FAR:
             self._put(at)
 
     def stop(self, timeout: timedelta = timedelta(seconds=5)) -> None:
@@ -92,6 +103,10 @@ class Publisher:
         with suppress(queue.Full):
             self._queue.put_nowait(None)
         self._thread.join(timeout.total_seconds())
+
+    def _drop(self, ids: Sequence[int]) -> None:
+        self.dropped += len(ids)
+        self._on_unpublished(ids)
 
     def _set_up(self) -> None:
         self._queue: queue.Queue[_Item] = queue.Queue(self._capacity)
@@ -137,10 +152,13 @@ class Publisher:
     def _work(self, items: "queue.Queue[_Item]") -> None:
         ids: dict[Tier, list[int]] = {tier: [] for tier in Tier}
         ready_at = dict.fromkeys(Tier, 0.0)
+        probe_at = 0.0
         running = True
         while running:
             wakes: list[datetime] = []
             waiting = [ready_at[tier] for tier in Tier if ids[tier]]
+            if not self.reachable:
+                waiting.append(probe_at)
             running = _take_items(items, ids, wakes, until=min(waiting) if waiting else None)
             if items is not self._queue:  # gevent copied the parent's thread into this child
                 return
@@ -150,29 +168,42 @@ class Publisher:
                         self._send(tier, ids[tier])
                         ids[tier] = []
                         ready_at[tier] = time.monotonic() + _LANE_PAUSE[tier]
-                if wakes:
+                if wakes and self.reachable:
                     self._wake(min(wakes))
+                if not self.reachable and running and time.monotonic() >= probe_at:
+                    self._probe()
+                    probe_at = time.monotonic() + _PROBE_PAUSE
 
     def _send(self, tier: Tier, ids: Sequence[int]) -> None:
         size = _TASK_SIZE[tier]
         for start in range(0, len(ids), size):
-            chunk = ids[start : start + size]
-            try:
-                # The clock requeues the ids of a task that is older than the requeue time.
-                self._celery.send_task(
-                    DELIVER[tier],
-                    args=[list(chunk)],
-                    queue=tier.value,
-                    expires=2 * TIER_LIMITS[tier].requeue.total_seconds(),
-                    retry=False,
-                )
-                self.published += len(chunk)
-            except Exception as error:
-                left = len(ids) - start
-                self.dropped += left
-                log.warning("lane_not_reached", tier=tier.value, ids=left, error=_line(error))
-                self._report_unexpected(error)
+            if not self.reachable:
+                self._drop(ids[start:])
                 return
+            self._send_task(tier, ids[start : start + size])
+
+    def _send_task(self, tier: Tier, ids: Sequence[int]) -> None:
+        # No `expires`: it is compared with the worker's wall clock. The worker compares times of Postgres.
+        headers = {POSTED_AT: self._now().timestamp()}
+        try:
+            self._celery.send_task(
+                DELIVER[tier], args=[list(ids)], queue=tier.value, headers=headers, retry=False
+            )
+            self.published += len(ids)
+        except Exception as error:
+            self.reachable = False
+            log.warning("lane_not_reached", tier=tier.value, ids=len(ids), error=_line(error))
+            self._report_unexpected(error)
+            self._drop(ids)
+
+    def _probe(self) -> None:
+        """Find out whether Redis takes writes again; then the clock fills the lanes at once."""
+        try:
+            self._redis.set(_PROBE_KEY, b"", ex=60)
+        except _EXPECTED_ERRORS:
+            return
+        self.reachable = True
+        self._wake(self._now())
 
     def _wake(self, at: datetime) -> None:
         try:

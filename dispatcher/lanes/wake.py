@@ -15,6 +15,7 @@ LONGEST_SLEEP = timedelta(seconds=1)
 
 CHANNEL = "sms:wake"
 _RETRY = 1.0
+_QUIET = 2.0  # seconds without a word, after which the channel is asked for one
 
 
 class WakeListener:
@@ -63,7 +64,13 @@ class WakeListener:
         if self._pubsub is None:
             self._pubsub = self._redis.pubsub(ignore_subscribe_messages=True)
             await self._pubsub.subscribe(CHANNEL)
+        is_asked = False
         while True:
-            message = await self._pubsub.get_message(timeout=None)
-            if message is not None:
+            message = await self._pubsub.get_message(timeout=_QUIET)
+            if message is not None and message["type"] == "message":
                 return datetime.fromisoformat(message["data"].decode())
+            if message is None and is_asked:
+                raise TimeoutError(f"no answer within {_QUIET:.0f} s")
+            is_asked = message is None
+            if is_asked:
+                await self._pubsub.ping()

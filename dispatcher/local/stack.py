@@ -28,7 +28,6 @@ Announce = Callable[[str, str], None]
 
 _TIMEOUT = timedelta(minutes=2)
 _POLL = timedelta(milliseconds=100)
-_PROBE_VALIDITY = timedelta(minutes=5)
 _DEATHS = 3
 _TAIL = 15
 
@@ -127,9 +126,7 @@ def _probe(settings: Settings) -> None:
     """Send a probe to each queue; a worker runs it as soon as it consumes the queue."""
     celery = celery_app(settings)
     for queue in process_commands.THREADS:
-        celery.send_task(
-            PROBE, args=[queue], queue=queue, expires=_PROBE_VALIDITY.total_seconds(), retry=False
-        )
+        celery.send_task(PROBE, args=[queue], queue=queue, retry=False)
 
 
 async def _is_ready(

@@ -27,7 +27,13 @@ from dispatcher.settings import Settings
 
 
 class LanePublisher(Protocol):
-    """Puts ids into lanes. Neither call blocks or fails; the clock finds messages whose ids are lost."""
+    """
+    Puts ids into lanes. Neither call blocks or fails; the clock finds messages whose ids are lost.
+
+    While the lanes are not `reachable`, what is due stays ready.
+    """
+
+    reachable: bool
 
     def publish(self, tier: Tier, ids: Sequence[int]) -> None:
         """Put these ids into their lane."""

@@ -93,16 +93,19 @@ def test_only_ids_enter_redis(redis_url: str, redis: Redis) -> None:
     assert json.loads(base64.b64decode(str(entry["body"])))[:2] == [[[7]], {}]
 
 
-def test_a_task_expires_when_the_clock_has_requeued_its_ids(redis_url: str, redis: Redis) -> None:
-    publisher = _publisher(redis_url)
+def test_a_task_has_the_time_of_postgres_and_does_not_expire_by_a_wall_clock(
+    redis_url: str, redis: Redis
+) -> None:
+    postgres_time = datetime.now(UTC) + timedelta(hours=1)
+    publisher = _publisher(redis_url, now=lambda: postgres_time)
     publisher.start()
     publisher.publish(Tier.CRITICAL, [7])
     publisher.stop()
     [entry] = _entries(redis, "critical")
     headers = entry["headers"]
     assert isinstance(headers, dict)
-    left = datetime.fromisoformat(headers["expires"]) - datetime.now(UTC)
-    assert 2 < left.total_seconds() <= 4
+    assert headers["expires"] is None
+    assert headers["posted_at"] == postgres_time.timestamp()
 
 
 def test_with_a_full_queue_ids_are_dropped_and_counted_without_blocking() -> None:
@@ -114,13 +117,16 @@ def test_with_a_full_queue_ids_are_dropped_and_counted_without_blocking() -> Non
     assert publisher.dropped == 998
 
 
-def test_without_redis_ids_are_dropped_and_counted() -> None:
-    publisher = _publisher("redis://127.0.0.1:1/0")
+def test_without_redis_ids_are_dropped_counted_and_reported() -> None:
+    unpublished: list[int] = []
+    publisher = _publisher("redis://127.0.0.1:1/0", on_unpublished=unpublished.extend)
     publisher.start()
     publisher.publish(Tier.BULK, [1, 2, 3])
     publisher.wake(datetime.now(UTC))
     publisher.stop()
     assert (publisher.published, publisher.dropped) == (0, 3)
+    assert unpublished == [1, 2, 3]
+    assert not publisher.reachable
 
 
 class _Faulty(Redis):
@@ -227,7 +233,7 @@ class _Deaf:
     """A channel whose read cannot be cancelled, as sometimes with redis-py."""
 
     def __init__(self) -> None:
-        self.received: asyncio.Future[dict[str, bytes]] = asyncio.get_running_loop().create_future()
+        self.received: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
 
     def pubsub(self, **_: object) -> "_Deaf":
         return self
@@ -236,7 +242,7 @@ class _Deaf:
 
     async def aclose(self) -> None: ...
 
-    async def get_message(self, **_: object) -> dict[str, bytes]:
+    async def get_message(self, **_: object) -> dict[str, object]:
         while not self.received.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([self.received])
@@ -249,7 +255,7 @@ def test_a_wait_ends_in_time_and_the_next_one_gets_the_message() -> None:
         bell = WakeListener(cast("AsyncRedis", channel))
         assert [await bell.next(wait) for wait in (0.01, 0.0001, 0.01)] == [None] * 3
         early = datetime.now(UTC)
-        channel.received.set_result({"data": early.isoformat().encode()})
+        channel.received.set_result({"type": "message", "data": early.isoformat().encode()})
         assert await bell.next(5) == early
 
     asyncio.run(story())

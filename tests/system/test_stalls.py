@@ -13,6 +13,10 @@ from threading import Event
 import pytest
 
 from dispatcher.domain.tier import Tier
+from dispatcher.local import process_commands
+from dispatcher.local.embedded.managed_process import ManagedProcess
+from faults.catalogue import clock_skew
+from tests.installed import require
 from tests.system.stack import Stack, running_stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -117,6 +121,26 @@ def test_postgres_suspended_for_longer_than_a_lease_loses_no_outcome_and_causes_
     assert {len(seen[str(row[0])]) for row in rows} == {1}
     assert {row[2] for row in rows} == {0}
     assert {row[1] for row in rows} <= {12, 13}
+
+
+def test_a_worker_whose_wall_clock_is_30_s_ahead_throws_nothing_away(stack: Stack) -> None:
+    """It is the only one: the worker of the lane is suspended, and nobody else gets what it leaves."""
+    require("faketime")
+    skew = clock_skew.variables()
+    assert skew is not None
+    argv = process_commands.worker("critical", name="skewed")
+    skewed = ManagedProcess(name="skewed", argv=argv, env={**stack.environment, **skew}, together=True)
+    stack.supervisor.kill(Tier.CRITICAL.value, signal.SIGSTOP)
+    try:
+        stack.supervisor.start(skewed)
+        ids = stack.submit(_numbers(30), tier=Tier.CRITICAL)
+        _wait_for_ends(stack, ids)
+    finally:
+        stack.supervisor.stop_process(skewed.name)
+        stack.supervisor.kill(Tier.CRITICAL.value, signal.SIGCONT)
+    sent = stack.submits().keys()
+    rows = stack.rows("SELECT public_id FROM messages WHERE id = ANY(%s)", ids)
+    assert {str(row[0]) for row in rows} <= sent
 
 
 def _claimed(stack: Stack, ids: list[int]) -> int:

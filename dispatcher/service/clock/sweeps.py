@@ -160,7 +160,9 @@ class Clock:
                 return total
 
     async def _fill(self, tier: Tier) -> int:
-        """Fill one lane, unless another clock fills it at the moment."""
+        """Fill one lane, unless another clock fills it at the moment, or its ids would not reach Redis."""
+        if not self._ctx.lanes.reachable:
+            return 0
         now = self._ctx.now()
         drain = self._drains[tier]
 
