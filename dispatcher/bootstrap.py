@@ -18,7 +18,16 @@ from dispatcher.domain.callbacks.callback import Poster
 from dispatcher.domain.delivery.provider import Polls, ProviderFactory
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.lanes.breaker import Breakers
-from dispatcher.lanes.celery_app import CLOCK, DELIVER, DELIVER_ANY, PROBE, QUEUES, SYSTEM, make_celery
+from dispatcher.lanes.celery_app import (
+    CLOCK,
+    DELIVER,
+    DELIVER_ANY,
+    OWN_PROBE,
+    PROBE,
+    QUEUES,
+    SYSTEM,
+    make_celery,
+)
 from dispatcher.lanes.connect import open_async_redis, open_redis
 from dispatcher.lanes.failures import FailureLog
 from dispatcher.lanes.heartbeats import Heartbeats
@@ -36,7 +45,7 @@ from dispatcher.service.callbacks.sender import (
 )
 from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.database import Database
-from dispatcher.service.health.process_report import first_report, keep_reporting
+from dispatcher.service.health.process_report import Consumed, first_report, keep_reporting, nothing_consumed
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import routes
 from dispatcher.service.time import INTERVAL, PostgresTime
@@ -48,6 +57,7 @@ __all__ = [
     "CLOCK",
     "DELIVER",
     "DELIVER_ANY",
+    "OWN_PROBE",
     "PROBE",
     "QUEUES",
     "SYSTEM",
@@ -76,14 +86,18 @@ def celery_app(settings: Settings) -> Celery:
 
 @asynccontextmanager
 async def open_context(
-    settings: Settings, *, name: str, queues: frozenset[str] = frozenset()
+    settings: Settings,
+    *,
+    name: str,
+    queues: frozenset[str] = frozenset(),
+    consumed: Consumed = nothing_consumed,
 ) -> AsyncIterator[Context]:
     """
     Open a Context in the running loop, and close it at the end of the block.
 
     `name` is the name of the process in pg_stat_activity, `/readyz` and
-    `doctor`, and `queues` are those that it consumes. The context uses the
-    time of Postgres, and the time of this machine until Postgres can be
+    `doctor`, `queues` are those that it consumes, and `consumed` returns when it
+    last did. The context uses the time of Postgres, and the time of this machine until Postgres can be
     reached for the first time.
     """
     url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
@@ -129,7 +143,7 @@ async def open_context(
         background.start("routes", partial(_follow_routes, ctx))
         background.start("failures", partial(_write_failures, failures))
         report = first_report(ctx, name, queues=queues)
-        background.start("report", partial(keep_reporting, ctx, report))
+        background.start("report", partial(keep_reporting, ctx, report, consumed=consumed))
         yield ctx
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from celery import Celery
 
-from dispatcher.bootstrap import DELIVER, DELIVER_ANY, PROBE
+from dispatcher.bootstrap import DELIVER, DELIVER_ANY, OWN_PROBE, PROBE
 from dispatcher.service.campaigns import launch
 from dispatcher.service.receipts import ingest
 from workers.loop import LoopThread
@@ -27,6 +27,10 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None
     def probe(queue: str) -> None:
         ctx = loop().parts.ctx
         loop().submit(ctx.heartbeats.beat(queue, now=ctx.now())).result(_DUTY_SECONDS)
+
+    @app.task(name=OWN_PROBE, send_events=False, shared=False)
+    def own_probe() -> None:
+        loop().parts.own_queue.consumed = loop().parts.ctx.now()
 
     @app.task(name="match_receipts", send_events=False, shared=False)
     def match_receipts() -> None:

@@ -20,6 +20,9 @@ DELIVER_ANY = "deliver"
 
 PROBE = "probe"
 
+OWN_PROBE = "own_probe"
+"""The probe that a worker sends to itself alone."""
+
 # Without the time-outs, a worker with a half-open connection would never receive a task again.
 # A redelivery after visibility_timeout would only make copies: the clock recovers lost messages.
 _TRANSPORT = {
