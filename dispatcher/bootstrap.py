@@ -12,7 +12,6 @@ from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher import logs
-from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.callbacks.signatures import standard_webhook, timestamped
 from dispatcher.domain.callbacks.callback import Poster
 from dispatcher.domain.delivery.provider import Polls, ProviderFactory
@@ -156,6 +155,8 @@ def open_callback_sender(
     ctx: Context, formatters: Mapping[str, EventFormatter], inbound_formatters: Mapping[str, InboundFormatter]
 ) -> tuple[CallbackSender, Poster]:
     """Return the callback sender and its poster; the caller closes the poster after the sender has ended."""
+    from dispatcher.callbacks.poster import HttpPoster  # brings aiohttp, which a worker would import in vain
+
     poster = HttpPoster(allow_private=ctx.settings.callback_private)
     signers: Mapping[Signature, Signer] = {
         Signature.STANDARD_WEBHOOKS: lambda payload: standard_webhook(

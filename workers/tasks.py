@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from celery import Celery
 
 from dispatcher.bootstrap import DELIVER, DELIVER_ANY, OWN_PROBE, PROBE
-from dispatcher.service.campaigns import launch
 from dispatcher.service.receipts import ingest
 from workers.loop import LoopThread
 from workers.process import ProcessParts
@@ -42,6 +41,8 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None
 
     @app.task(name="launch", send_events=False, shared=False)
     def launch_campaigns() -> None:
+        from dispatcher.service.campaigns import launch  # for the system worker alone
+
         loop().submit(launch.launch(loop().parts.ctx)).result(_DUTY_SECONDS)
 
     @app.task(name="tick", send_events=False, shared=False)

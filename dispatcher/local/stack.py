@@ -13,7 +13,7 @@ import httpx
 from dispatcher.bootstrap import PROBE, QUEUES, celery_app, configure_logging, migrate, open_context
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.lanes.heartbeats import LaneReading
-from dispatcher.local import environment, first_run
+from dispatcher.local import environment, first_run, process_commands
 from dispatcher.local.embedded.events import ProcessDied, ProcessEvent, ProcessReady, describe
 from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.supervisor import Supervisor
@@ -137,7 +137,7 @@ async def _await_ready(
         waiting: dict[str, str] = {
             "sandbox": f"{plan.sandbox_url}/healthz",
             "api": f"{plan.base_url}/readyz",
-            **plan.workers(),
+            **process_commands.WORKERS,
             "flower": f"{plan.flower_url}/healthcheck",
         }
         while waiting:

@@ -97,21 +97,17 @@ class StackPlan:
             own["DISPATCHER_JWT_SECRET"] = self._jwt_secret()
         return own
 
-    def workers(self) -> Mapping[str, str]:
-        """Return the name of each worker process with its queue."""
-        return {f"worker-{queue}": queue for queue in process_commands.THREADS}
-
     def processes(self) -> Sequence[ManagedProcess]:
         """Return the processes in the order they start, without the databases."""
         workers = [
             ManagedProcess(
                 name=name,
-                argv=process_commands.worker(queue),
+                argv=process_commands.worker(queue, name=name.removeprefix("worker-")),
                 nice=_NICE.get(queue, 0),
                 stop_timeout=timedelta(seconds=8),
                 together=True,
             )
-            for name, queue in self.workers().items()
+            for name, queue in process_commands.WORKERS.items()
         ]
         flower = process_commands.flower(self._flower_host, self.flower_port)
         return [
