@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from dispatcher.cli.app import build
 from dispatcher.domain.tier import Tier
+from dispatcher.local import process_commands
 from dispatcher.sandbox.provider_options import http_options
 from dispatcher.sandbox.settings import read_settings
 from dispatcher.settings import ProviderSettings
@@ -65,12 +66,19 @@ def test_workers_know_every_task_that_beat_starts() -> None:
     assert {entry["task"] for entry in beat_schedule().values()} <= set(app.tasks)
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-def test_every_queue_has_a_worker(queue: str) -> None:
-    pattern = re.compile(rf"(nice -n \d+ )?dispatcher worker {queue}")
-    assert [name for name, command in _procfile().items() if pattern.fullmatch(command)] == [
-        f"worker-{queue}"
-    ]
+def test_every_queue_has_the_workers_that_up_gives_it() -> None:
+    """Critical has two, of different names: while one is started again, the other sends."""
+    pattern = re.compile(r"(nice -n \d+ )?dispatcher worker (\S+)( --name (\S+))?")
+    found = {
+        name: (match[2], match[4] or match[2])
+        for name, command in _procfile().items()
+        if (match := pattern.fullmatch(command))
+    }
+    assert found == {
+        name: (queue, name.removeprefix("worker-")) for name, queue in process_commands.WORKERS.items()
+    }
+    assert set(process_commands.WORKERS.values()) == set(QUEUES)
+    assert list(process_commands.WORKERS.values()).count("critical") == 2
 
 
 def test_processes_that_are_not_urgent_run_with_a_higher_nice_value() -> None:

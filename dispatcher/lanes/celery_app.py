@@ -7,6 +7,7 @@ from kombu.entity import Queue
 from redis.connection import parse_url
 
 from dispatcher.domain.tier import Tier
+from dispatcher.lanes.broker_connection import PromptAMQP
 from dispatcher.lanes.redis_url import read_sentinel_url
 
 CLOCK = "clock"
@@ -20,6 +21,9 @@ DELIVER_ANY = "deliver"
 """The name that the tasks of all lanes had before; during an upgrade such tasks are still in the lanes."""
 
 PROBE = "probe"
+
+OWN_PROBE = "own_probe"
+"""The probe that a worker sends to itself alone."""
 
 POSTED_AT = "posted_at"
 """The header of a lane task with the time of Postgres, in seconds, at which it was published."""

@@ -108,13 +108,13 @@ class StackPlan:
         """Return the processes in the order they start, without the databases."""
         workers = [
             ManagedProcess(
-                name=f"worker-{queue}",
-                argv=process_commands.worker(queue),
+                name=name,
+                argv=process_commands.worker(queue, name=name.removeprefix("worker-")),
                 nice=_NICE.get(queue, 0),
                 stop_timeout=timedelta(seconds=8),
                 together=True,
             )
-            for queue in process_commands.THREADS
+            for name, queue in process_commands.WORKERS.items()
         ]
         flower = process_commands.flower(self._flower_host, self.flower_port)
         return [

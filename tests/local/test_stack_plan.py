@@ -39,8 +39,8 @@ def provider(plan: StackPlan) -> Any:
 def test_each_queue_has_a_worker_and_the_less_urgent_ones_are_nice(tmp_path: Path) -> None:
     parts = StackPlan(tmp_path).processes()
     assert [p.name for p in parts] == [
-        "sandbox", "api", "worker-critical", "worker-standard", "worker-bulk", "worker-clock",
-        "worker-system", "beat", "flower",
+        "sandbox", "api", "worker-critical", "worker-critical-2", "worker-standard", "worker-bulk",
+        "worker-clock", "worker-system", "beat", "flower",
     ]  # fmt: skip
     assert {p.name: p.nice for p in parts if p.nice} == {"worker-bulk": 10, "worker-system": 5}
 
