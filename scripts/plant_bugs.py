@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import cache_from_source
+from itertools import groupby
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,7 +39,8 @@ _HEAD = """\
 Each row is a rule that must never break. `scripts/plant_bugs.py` breaks it with one edit in a copy of the
 tree, and sees that the named tests fail ([testing](testing.md#planted-bugs)). `scripts/plant_bugs.py --write`
 makes this page from `scripts/planted_bugs.toml`.
-
+"""
+_COLUMNS = """
 | bug | what would happen | in | found by |
 |---|---|---|---|
 """
@@ -46,8 +48,9 @@ makes this page from `scripts/planted_bugs.toml`.
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """An edit of one file, `old` to `new`, that breaks a rule, and the tests that find it."""
+    """An edit of one file, `old` to `new`, that breaks a rule of a part, and the tests that find it."""
 
+    part: str
     name: str
     breaks: str
     file: str
@@ -91,12 +94,12 @@ def main() -> int:
         PAGE.write_text(render(bugs), encoding="utf-8")
         return 0
     if arguments.list:
-        print("\n".join(f"{bug.name:<40}{bug.breaks}" for bug in bugs))
+        print("\n".join(f"{bug.part:<14}{bug.name:<40}{bug.breaks}" for bug in bugs))
         return 0
-    if unknown := set(arguments.only) - {bug.name for bug in bugs}:
-        print(f"there is no bug {', '.join(sorted(unknown))}; --list prints all", file=sys.stderr)
+    if unknown := set(arguments.only) - {name for bug in bugs for name in (bug.name, bug.part)}:
+        print(f"there is no bug or part {', '.join(sorted(unknown))}; --list prints all", file=sys.stderr)
         return 2
-    chosen = [bug for bug in bugs if not arguments.only or bug.name in arguments.only]
+    chosen = [bug for bug in bugs if not arguments.only or {bug.name, bug.part} & set(arguments.only)]
     with tempfile.TemporaryDirectory() as scratch:
         tree = _copy_tree(Path(scratch) / "tree")
         _check_imports(tree)
@@ -106,16 +109,24 @@ def main() -> int:
 def read_bugs() -> list[Bug]:
     """Return the table of bugs, in its order."""
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    return [Bug(**{**row, "found_by": tuple(row["found_by"])}) for row in table["bug"]]
+    return [
+        Bug(**{**row, "part": part, "found_by": tuple(row["found_by"])})
+        for part, rows in table.items()
+        for row in rows
+    ]
 
 
 def render(bugs: Sequence[Bug]) -> str:
-    """Return the page of the documentation."""
-    return _HEAD + "".join(
-        f"| `{bug.name}` | {bug.breaks} | {_link(bug.file)} |"
-        f" {', '.join(_link(test) for test in bug.found_by)} |\n"
-        for bug in bugs
-    )
+    """Return the page of the documentation, with a table for each part."""
+    blocks = [_HEAD]
+    for part, its in groupby(bugs, key=lambda bug: bug.part):
+        blocks += [f"\n## {part.capitalize()}\n", _COLUMNS, *map(_row, its)]
+    return "".join(blocks)
+
+
+def _row(bug: Bug) -> str:
+    tests = ", ".join(map(_link, bug.found_by))
+    return f"| `{bug.name}` | {bug.breaks} | {_link(bug.file)} | {tests} |\n"
 
 
 def _link(target: str) -> str:
@@ -125,7 +136,9 @@ def _link(target: str) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Plant bugs in a copy of the tree, and see the tests fail.")
-    parser.add_argument("--only", metavar="NAME", nargs="+", default=[], help="plant these bugs only")
+    parser.add_argument(
+        "--only", metavar="NAME", nargs="+", default=[], help="plant only these bugs, or those of these parts"
+    )
     parser.add_argument("--all", action="store_true", help="run all tests of `make test`, not the named ones")
     parser.add_argument("--list", action="store_true", help="print the bugs, and plant none")
     parser.add_argument(

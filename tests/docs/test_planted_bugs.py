@@ -51,8 +51,8 @@ def test_a_bug_is_found_only_if_its_tests_fail(
     (tmp_path / "rule.py").write_text("LIMIT = 3\nUNUSED = 4\n")
     (tmp_path / "test_rule.py").write_text("import rule\n\ndef test_limit():\n    assert rule.LIMIT == 3\n")
     tests = ("test_rule.py::test_limit",)
-    one = Bug("one", "It is found.", "rule.py", "LIMIT = 3", "LIMIT = 5", tests)
-    other = Bug("other", "Nobody looks.", "rule.py", "UNUSED = 4", "UNUSED = 5", tests)
+    one = Bug("part", "one", "It is found.", "rule.py", "LIMIT = 3", "LIMIT = 5", tests)
+    other = Bug("part", "other", "Nobody looks.", "rule.py", "UNUSED = 4", "UNUSED = 5", tests)
     assert plant_all([one, other], tmp_path) == 1
     assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
         ["passed", "1"],
@@ -69,6 +69,6 @@ def test_a_bug_with_which_no_test_can_run_is_not_found(code: int, verdict: str) 
 
 
 def test_an_edit_that_does_not_fit_is_refused() -> None:
-    bug = Bug("b", "It is twice there.", "rule.py", "x", "y", ())
+    bug = Bug("part", "b", "It is twice there.", "rule.py", "x", "y", ())
     with pytest.raises(ValueError, match=r"rule\.py has its text 2 times"):
         bug.planted_in("x x")
