@@ -74,6 +74,10 @@ bench-campaign: $(STAMP) ## measure a campaign of a million recipients; ARGS="--
 faults: $(STAMP) ## strike faults at a stack under load, and audit it; ARGS="--seed 7 --minutes 10"
 	@exec $(BIN)/python -m faults $(ARGS)
 
+.PHONY: plant-bugs
+plant-bugs: $(STAMP) ## break each rule in a copy of the tree, and see its tests fail; ARGS="--only NAME"
+	@exec $(BIN)/python scripts/plant_bugs.py $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## check formatting, lint, types, import contracts and the lock
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Some files are not formatted: make format" >&2; exit 1; }

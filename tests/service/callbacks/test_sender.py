@@ -333,6 +333,24 @@ def test_another_sender_repeats_the_call_of_one_that_died(world: World) -> None:
     world.run(story)
 
 
+def test_a_late_result_does_not_end_the_try_of_another_sender(world: World) -> None:
+    async def story() -> None:
+        await world.submit(callback_url=URL)
+        slow = _sender(world, RecordingPoster(lambda _: CallbackReply(410, "HTTP 410")))
+        await slow.take()
+        world.time.advance(timedelta(seconds=61))
+        alive = _sender(world, RecordingPoster(hold=(answered := asyncio.Event())))
+        assert await alive.take() == 1
+        await asyncio.gather(*slow._calls)
+        await slow.write()
+        assert [row.state for row in await _rows(world)] == ["waiting"]
+        answered.set()
+        await send_due(alive)
+        assert [(row.state, row.tries) for row in await _rows(world)] == [("delivered", 2)]
+
+    world.run(story)
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://x.example/", "http://127.0.0.1/", "http://[::1]/", "http://169.254.169.254/", "x"]
 )

@@ -12,7 +12,7 @@ from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.logs import _without_rows
 from dispatcher.service.clock.release import BATCH
-from dispatcher.service.clock.sweeps import Backlog
+from dispatcher.service.clock.sweeps import Backlog, Clock
 from dispatcher.service.lane_depth import SHALLOW
 from tests.world import World
 
@@ -344,6 +344,15 @@ def test_a_hundred_messages_pass_the_100000_of_another_account(world: World) -> 
         assert seen == wanted
 
     world.run(story, credits=200_000)
+
+
+def test_two_clocks_fill_a_lane_no_deeper_than_one(world: World) -> None:
+    async def story() -> None:
+        await _ready(world, world.caller.account.id, 1, 4 * SHALLOW[Tier.BULK])
+        await asyncio.gather(*(Clock(world.ctx).fill() for _ in range(3)))
+        assert (await _places(world))[Place.LANE] == SHALLOW[Tier.BULK]
+
+    world.run(story)
 
 
 def test_a_lane_that_drains_fast_is_kept_deeper(world: World) -> None:
