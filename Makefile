@@ -70,6 +70,10 @@ bench-quick: $(STAMP) ## the same with few messages, one round; writes nothing
 bench-campaign: $(STAMP) ## measure a campaign of a million recipients; ARGS="--recipients 20000" for a quick run
 	@exec $(BIN)/python -m bench.campaign $(ARGS)
 
+.PHONY: bench-attacks
+bench-attacks: $(STAMP) ## attack the API while a good client sends; prints what the client saw
+	@exec $(BIN)/python -m bench.attacks $(ARGS)
+
 .PHONY: faults
 faults: $(STAMP) ## strike faults at a stack under load, and audit it; ARGS="--seed 7 --minutes 10"
 	@exec $(BIN)/python -m faults $(ARGS)
