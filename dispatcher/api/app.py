@@ -10,9 +10,9 @@ from dispatcher.api.proxies.forwarded import TrustedProxies
 from dispatcher.api.router import Router
 from dispatcher.api.runtime import open_runtime
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.listening import read_networks
 from dispatcher.service.context import Context
 from dispatcher.settings import Settings, load_settings
+from dispatcher.settings.listening import read_networks
 
 DIALECTS: tuple[Dialect, ...] = (
     emess.dialect,

@@ -13,8 +13,8 @@ from uvicorn.config import STARTUP_FAILURE
 from dispatcher.api.app import create_app
 from dispatcher.api.connections import connection_limits
 from dispatcher.bootstrap import configure_logging, tune_garbage_collection
-from dispatcher.listening import ListenAddress, read_listen
 from dispatcher.settings import Settings
+from dispatcher.settings.listening import ListenAddress, read_listen
 
 _GRACE = timedelta(seconds=20)
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from dispatcher.api.proxies.forwarded import TrustedProxies
-from dispatcher.listening import read_networks
+from dispatcher.settings.listening import read_networks
 
 CLIENT = "203.0.113.9"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from dispatcher.domain.errors import Misconfigured
-from dispatcher.listening import ListenAddress, read_listen
 from dispatcher.settings import load_settings
+from dispatcher.settings.listening import ListenAddress, read_listen
 from tests.test_settings import URLS
 
 

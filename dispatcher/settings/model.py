@@ -38,8 +38,7 @@ from dispatcher.domain.hours.allowed_hours import AllowedHours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
 from dispatcher.domain.numbers.countries import expand, expand_keys
 from dispatcher.domain.tier import Tier
-from dispatcher.listening import check_listen, check_networks, check_root_path
-from dispatcher.setting_checks import (
+from dispatcher.settings.checks import (
     DEFAULT_RESENDS,
     all_tiers,
     check_base_url,
@@ -48,7 +47,8 @@ from dispatcher.setting_checks import (
     check_priced,
     parse_tier_hours,
 )
-from dispatcher.setting_references import resolve_references
+from dispatcher.settings.listening import check_listen, check_networks, check_root_path
+from dispatcher.settings.references import resolve_references
 from dispatcher.strict_model import StrictModel
 
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
