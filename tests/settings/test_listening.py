@@ -5,7 +5,7 @@ import pytest
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.settings import load_settings
 from dispatcher.settings.listening import ListenAddress, read_listen
-from tests.test_settings import URLS
+from tests.settings.test_settings import URLS
 
 
 @pytest.fixture
