@@ -70,9 +70,17 @@ bench-quick: $(STAMP) ## the same with few messages, one round; writes nothing
 bench-campaign: $(STAMP) ## measure a campaign of a million recipients; ARGS="--recipients 20000" for a quick run
 	@exec $(BIN)/python -m bench.campaign $(ARGS)
 
+.PHONY: bench-attacks
+bench-attacks: $(STAMP) ## attack the API while a good client sends; prints what the client saw
+	@exec $(BIN)/python -m bench.attacks $(ARGS)
+
 .PHONY: faults
 faults: $(STAMP) ## strike faults at a stack under load, and audit it; ARGS="--seed 7 --minutes 10"
 	@exec $(BIN)/python -m faults $(ARGS)
+
+.PHONY: plant-bugs
+plant-bugs: $(STAMP) ## break each rule in a copy of the tree, and see its tests fail; ARGS="--only NAME"
+	@exec $(BIN)/python scripts/plant_bugs.py $(ARGS)
 
 .PHONY: check
 check: $(STAMP) ## check formatting, lint, types, import contracts and the lock

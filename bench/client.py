@@ -27,6 +27,11 @@ class Connection:
         reader, writer = await asyncio.open_connection(host, port)
         return cls(reader, writer, f"{host}:{port}")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has not closed the connection."""
+        return not self._reader.at_eof()
+
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         """Return status and body of the response to a POST."""
         lines = [f"POST {path} HTTP/1.1", f"Host: {self._host}", f"Content-Length: {len(body)}"]

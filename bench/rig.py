@@ -27,8 +27,8 @@ TPS = 100_000.0
 
 _PREFIXES = ("DATABASE_URL", "REDIS_URL", "DISPATCHER_", "FLOWER_")
 _PROCESSES = (
-    "postgres", "valkey", "api", "worker-critical", "worker-standard", "worker-bulk", "worker-clock",
-    "worker-system", "beat",
+    "postgres", "valkey", "api", "worker-critical", "worker-critical-2", "worker-standard", "worker-bulk",
+    "worker-clock", "worker-system", "beat",
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.cpu import other_load, spent, usage
-from bench.rig import Peer, Rig, run, run_server
+from bench.rig import SECRET, Peer, Rig, run, run_server
 from bench.trials import BATCH, LEAD, SUBMIT_RATE, Figures, analyze, lift_rate_limit
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.account import Caller
@@ -107,9 +107,10 @@ def npm_server(_: str) -> Iterator[Peer]:
 def sandbox_server(_: str) -> Iterator[Peer]:
     """Start our sandbox as the SMSC."""
     smpp, http = free_port(), free_port()
-    settings = json.dumps({"receipt_delay_ms": 0})
+    settings = json.dumps({"receipt_delay_ms": 0, "control_token": SECRET})
     command = [sys.executable, "-m", "dispatcher.sandbox", "--port", str(http), "--smpp-port", str(smpp)]
     with run_server([*command, "--settings", settings], http) as (pid, client):
+        client.headers["Authorization"] = f"Bearer {SECRET}"
         yield Peer(pid, client, "smpp", smpp_options("127.0.0.1", smpp))
 
 

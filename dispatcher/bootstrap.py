@@ -12,7 +12,6 @@ from celery import Celery
 from sqlalchemy.exc import DBAPIError
 
 from dispatcher import logs
-from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.callbacks.signatures import standard_webhook, timestamped
 from dispatcher.domain.callbacks.callback import Poster
 from dispatcher.domain.delivery.provider import Polls, ProviderFactory
@@ -22,6 +21,7 @@ from dispatcher.lanes.celery_app import (
     CLOCK,
     DELIVER,
     DELIVER_ANY,
+    OWN_PROBE,
     POSTED_AT,
     PROBE,
     QUEUES,
@@ -46,7 +46,7 @@ from dispatcher.service.callbacks.sender import (
 from dispatcher.service.clock.unpublished import UnpublishedMessages
 from dispatcher.service.context import ConfiguredProvider, Context
 from dispatcher.service.database import Database
-from dispatcher.service.health.process_report import first_report, keep_reporting
+from dispatcher.service.health.process_report import Consumed, first_report, keep_reporting, nothing_consumed
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import routes
 from dispatcher.service.time import INTERVAL, PostgresTime
@@ -58,6 +58,7 @@ __all__ = [
     "CLOCK",
     "DELIVER",
     "DELIVER_ANY",
+    "OWN_PROBE",
     "POSTED_AT",
     "PROBE",
     "QUEUES",
@@ -87,14 +88,18 @@ def celery_app(settings: Settings) -> Celery:
 
 @asynccontextmanager
 async def open_context(
-    settings: Settings, *, name: str, queues: frozenset[str] = frozenset()
+    settings: Settings,
+    *,
+    name: str,
+    queues: frozenset[str] = frozenset(),
+    consumed: Consumed = nothing_consumed,
 ) -> AsyncIterator[Context]:
     """
     Open a Context in the running loop, and close it at the end of the block.
 
     `name` is the name of the process in pg_stat_activity, `/readyz` and
-    `doctor`, and `queues` are those that it consumes. The context uses the
-    time of Postgres, and the time of this machine until Postgres can be
+    `doctor`, `queues` are those that it consumes, and `consumed` returns when it
+    last did. The context uses the time of Postgres, and the time of this machine until Postgres can be
     reached for the first time.
     """
     url, redis_url = settings.database_url.get_secret_value(), settings.redis_url.get_secret_value()
@@ -149,7 +154,7 @@ async def open_context(
         background.start("failures", partial(_write_failures, failures))
         background.start("unpublished", partial(unpublished.run, publisher.wake))
         report = first_report(ctx, name, queues=queues)
-        background.start("report", partial(keep_reporting, ctx, report))
+        background.start("report", partial(keep_reporting, ctx, report, consumed=consumed))
         yield ctx
 
 
@@ -162,12 +167,20 @@ def open_callback_sender(
     ctx: Context, formatters: Mapping[str, EventFormatter], inbound_formatters: Mapping[str, InboundFormatter]
 ) -> tuple[CallbackSender, Poster]:
     """Return the callback sender and its poster; the caller closes the poster after the sender has ended."""
-    poster = HttpPoster(allow_private=ctx.settings.callback_private)
+    from dispatcher.callbacks.poster import HttpPoster  # brings aiohttp, which a worker would import in vain
+
+    poster = HttpPoster(rules=ctx.url_rules)
     signers: Mapping[Signature, Signer] = {
         Signature.STANDARD_WEBHOOKS: lambda payload: standard_webhook(
-            payload.secret, id=payload.id, at=payload.at, body=payload.body
+            payload.secret,
+            id=payload.id,
+            at=payload.at,
+            body=payload.body,
+            previous=payload.previous_secret,
         ),
-        Signature.TIMESTAMPED: lambda payload: timestamped(payload.secret, at=payload.at, body=payload.body),
+        Signature.TIMESTAMPED: lambda payload: timestamped(
+            payload.secret, at=payload.at, body=payload.body, previous=payload.previous_secret
+        ),
     }
     sender = CallbackSender(
         ctx, poster, formatters=formatters, inbound_formatters=inbound_formatters, signers=signers

@@ -84,7 +84,7 @@ async def running_rig(directory: Path) -> AsyncIterator[Rig]:
             credentials=credentials,
             proxies=proxies,
             sandboxes={
-                name: await stack.enter_async_context(_client(f"http://{LOOPBACK}:{ports[name]}"))
+                name: await stack.enter_async_context(_client(f"http://{LOOPBACK}:{ports[name]}", secret))
                 for name in PROVIDERS
             },
             skewed=_skewed(environment),
@@ -116,8 +116,10 @@ def _proxied(
     ]
 
 
-def _client(url: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=url, timeout=30, trust_env=False)
+def _client(url: str, token: str) -> httpx.AsyncClient:
+    """Return a client that controls the sandbox with this URL."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False)
 
 
 def _tcp(port: int) -> Connect:
@@ -173,10 +175,11 @@ def _processes(
     directory: Path, ports: Mapping[str, int], environment: Mapping[str, str], secret: str
 ) -> Sequence[ManagedProcess]:
     file = directory / "sandbox.json"
-    file.write_text(json.dumps({"receipt_secret": secret, "latency_ms": 20}), encoding="utf-8")
+    settings = {"receipt_secret": secret, "control_token": secret, "latency_ms": 20}
+    file.write_text(json.dumps(settings), encoding="utf-8")
     sandboxes = []
     for name in PROVIDERS:
-        argv = process_commands.sandbox(LOOPBACK, ports[name], file)
+        argv = process_commands.sandbox(LOOPBACK, ports[name], file, post_to=f"{LOOPBACK}:{ports['api']}")
         argv += [f"--smpp-port={ports['smpp-listener']}"] if name == "smpp" else []
         sandboxes.append(ManagedProcess(name=f"provider-{name}", argv=argv))
     api = ManagedProcess(name="api", argv=process_commands.api(LOOPBACK, ports["api"]), env=environment)

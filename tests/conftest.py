@@ -1,7 +1,8 @@
 """Real Postgres and Valkey for every test that asks: one pair a test process, emptied between tests."""
 
 import gc
-from collections.abc import Iterator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -37,6 +38,16 @@ def pytest_collection_finish() -> None:
     """Spare all that was imported from being looked through whenever garbage is collected."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test fail that was skipped, where NO_SKIPS is set, as in the gate."""
+    report = yield
+    if report.skipped and os.environ.get("NO_SKIPS") and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"It was skipped, and NO_SKIPS is set: {report.longreprtext}"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from sqlalchemy.engine import make_url
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -78,3 +81,14 @@ async def silent_proxy(connect: Connect) -> AsyncIterator[tuple[SilentProxy, int
     finally:
         server.close()
         await proxy.close()
+
+
+@asynccontextmanager
+async def silent_postgres(database_url: str) -> AsyncIterator[tuple[SilentProxy, str]]:
+    """Yield a proxy to this Postgres, which listens on a socket file, and the URL by which it is reached."""
+    url = make_url(database_url)
+    socket = f"{url.query['host']}/.s.PGSQL.{url.query.get('port', 5432)}"
+    async with silent_proxy(partial(asyncio.open_unix_connection, socket)) as (proxy, port):
+        query = {name: value for name, value in url.query.items() if name not in {"host", "port"}}
+        behind = url.set(host="127.0.0.1", port=port, query=query)
+        yield proxy, behind.render_as_string(hide_password=False)

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 import typer
 import yaml
 from celery import Celery
+from pydantic import ValidationError
 
 from dispatcher.cli.app import build
 from dispatcher.domain.tier import Tier
+from dispatcher.local import process_commands
 from dispatcher.sandbox.provider_options import http_options
+from dispatcher.sandbox.settings import read_settings
 from dispatcher.settings import ProviderSettings
 from workers.schedule import beat_schedule
 from workers.tasks import add_tasks
@@ -44,6 +48,7 @@ def test_procfile_and_compose_start_the_same_processes() -> None:
         name: service["command"] for name, service in _compose().items() if name not in SERVERS | ONE_SHOT
     }
     sandbox = composed["sandbox"].replace("--host 0.0.0.0", "--host 127.0.0.1")  # of its container alone
+    sandbox = sandbox.replace("--post-to api:", "--post-to 127.0.0.1:")
     assert _procfile() == composed | {"sandbox": sandbox}
 
 
@@ -61,12 +66,19 @@ def test_workers_know_every_task_that_beat_starts() -> None:
     assert {entry["task"] for entry in beat_schedule().values()} <= set(app.tasks)
 
 
-@pytest.mark.parametrize("queue", QUEUES)
-def test_every_queue_has_a_worker(queue: str) -> None:
-    pattern = re.compile(rf"(nice -n \d+ )?dispatcher worker {queue}")
-    assert [name for name, command in _procfile().items() if pattern.fullmatch(command)] == [
-        f"worker-{queue}"
-    ]
+def test_every_queue_has_the_workers_that_up_gives_it() -> None:
+    """Critical has two, of different names: while one is started again, the other sends."""
+    pattern = re.compile(r"(nice -n \d+ )?dispatcher worker (\S+)( --name (\S+))?")
+    found = {
+        name: (match[2], match[4] or match[2])
+        for name, command in _procfile().items()
+        if (match := pattern.fullmatch(command))
+    }
+    assert found == {
+        name: (queue, name.removeprefix("worker-")) for name, queue in process_commands.WORKERS.items()
+    }
+    assert set(process_commands.WORKERS.values()) == set(QUEUES)
+    assert list(process_commands.WORKERS.values()).count("critical") == 2
 
 
 def test_processes_that_are_not_urgent_run_with_a_higher_nice_value() -> None:
@@ -109,7 +121,48 @@ def test_the_bundled_valkey_keeps_its_data_and_never_evicts() -> None:
     assert "--maxmemory-policy noeviction" in command
 
 
-def test_compose_is_wired_to_its_sandbox() -> None:
+def test_compose_is_wired_to_its_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "a secret of the environment"
+    monkeypatch.setenv("DISPATCHER_SANDBOX_SECRET", secret)
     [provider] = json.loads((ROOT / "deploy" / "providers.json").read_text(encoding="utf-8"))
-    options = http_options("http://sandbox:8090", receipt_url="http://api:8080/receipts/sandbox")
+    receipts = "http://api:8080/receipts/sandbox"
+    options = http_options("http://sandbox:8090", receipt_url=receipts, receipt_secret=secret)
     assert ProviderSettings(**provider).options == options
+    read_settings("{}", post_to=_post_to(_compose()["sandbox"]["command"])).require_destination(receipts)
+    assert _compose()["sandbox"]["environment"] == {
+        "DISPATCHER_SANDBOX_SECRET": "${DISPATCHER_SANDBOX_SECRET:?set it in .env}"
+    }
+
+
+def test_receipts_of_the_sandbox_are_signed_and_no_secret_is_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "deploy" / "providers.json").read_text(encoding="utf-8")
+    monkeypatch.delenv("DISPATCHER_SANDBOX_SECRET", raising=False)
+    with pytest.raises(
+        ValidationError, match="set DISPATCHER_SANDBOX_SECRET, or DISPATCHER_SANDBOX_SECRET_F"
+    ):
+        ProviderSettings(**json.loads(text)[0])
+    assert '"none"' not in text
+    assert re.findall(r'"(?:secret|token|password|value)": "(?!\$\{DISPATCHER_)', text) == []
+
+
+def _post_to(command: str) -> list[str]:
+    words = shlex.split(command)
+    return [after for word, after in pairwise(words) if word == "--post-to"]
+
+
+def test_the_image_has_the_venv_alone_and_no_sources_and_no_root() -> None:
+    final = (ROOT / "Dockerfile").read_text().rpartition("\nFROM ")[2]
+    assert re.findall(r"^(?:COPY|ADD) (.+)$", final, re.MULTILINE) == [
+        "--from=build /opt/dispatcher /opt/dispatcher"
+    ]
+    assert re.search(r"^USER [1-9]\d*$", final, re.MULTILINE)
+    assert (ROOT / ".dockerignore").read_text().splitlines()[1] == "*"  # what is not named is left out
+
+
+def test_compose_has_no_password_of_its_own() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    wanted = set(re.findall(r"\$\{(\w*(?:PASSWORD|SECRET)\w*)(:\?)?", text))
+    assert {name for name, _ in wanted} >= {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
+    assert {name for name, must_be_set in wanted if not must_be_set} == set()
+    assert re.findall(r"^ *\w*(?:PASSWORD|SECRET)\w*: *[^$ ].*$", text, re.MULTILINE) == []
+    assert re.findall(r"//\w*:[^$@]\w*@", text) == []

@@ -16,7 +16,12 @@ NAMED = [found for line in LINES if (found := re.fullmatch(r"#?([A-Z][A-Z0-9_]*)
 GIVEN: dict[str, str] = {found[1]: found[2] for found in NAMED}
 
 # Read elsewhere than in Settings: by the command line, and by docker-compose.yml.
-COMMAND_LINE = {"DISPATCHER_DATA", "DISPATCHER_FLOWER_AUTH", "DISPATCHER_FLOWER_HOST"}
+COMMAND_LINE = {
+    "DISPATCHER_DATA",
+    "DISPATCHER_FLOWER_AUTH",
+    "DISPATCHER_FLOWER_HOST",
+    "DISPATCHER_SANDBOX_SECRET",
+}
 COMPOSE = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
 
 

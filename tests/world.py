@@ -131,6 +131,15 @@ class ScriptedProvider:
         pass
 
 
+async def _end_tasks_since(before: "set[asyncio.Task[Any]]") -> None:
+    """End the tasks that a test left: a connection that they return after the pool was closed stays open."""
+    left = [task for task in asyncio.all_tasks() - before if task is not asyncio.current_task()]
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=5)
+
+
 class World:
     """A dispatcher of one test; `run` opens it in a new event loop."""
 
@@ -200,11 +209,13 @@ class World:
             rng=random.Random(1),
         )
         self.clock = Clock(self.ctx)
+        before = asyncio.all_tasks()
         try:
             yield
         finally:
             await self.ctx.background.close()
             await health.close()
+            await _end_tasks_since(before)
             await redis.aclose()
             await engine.dispose()
 
@@ -246,10 +257,12 @@ class World:
         """Open a worker; its outcomes are written when the block ends."""
         worker = Worker(self.ctx)
         writing = asyncio.create_task(worker.recorder.run())
-        yield worker
-        await worker.idle()
-        worker.recorder.stop()
-        await writing
+        try:
+            yield worker
+            await worker.idle()
+        finally:
+            worker.recorder.stop()
+            await writing
 
     async def deliver(self, ids: Sequence[int] | None = None) -> None:
         """Deliver the published messages, or those with these ids."""

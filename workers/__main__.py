@@ -6,15 +6,10 @@ commands, such as Flower and a REPL: 0.8 s of processor time and 12 MB for each
 process.
 """
 
+import gc
 import sys
 
-from celery.bin.base import CLIContext
-from celery.bin.beat import beat
-from celery.bin.worker import worker
-
-from workers.app import app
-
-_COMMANDS = {"worker": worker, "beat": beat}
+_COMMANDS = ("worker", "beat")
 
 
 def main(arguments: list[str]) -> None:
@@ -22,8 +17,18 @@ def main(arguments: list[str]) -> None:
     if not arguments or arguments[0] not in _COMMANDS:
         raise SystemExit(f"usage: python -m workers {'|'.join(_COMMANDS)} [OPTIONS]")
     name, *options = arguments
+    # What is imported stays: collections meanwhile find nothing, and cost a sixth of the time of a start.
+    gc.disable()
+    from celery.bin.base import CLIContext
+    from celery.bin.beat import beat
+    from celery.bin.worker import worker
+
+    from workers.app import app
+
+    gc.enable()
     context = CLIContext(app=app, no_color=True, workdir=None, quiet=True)
-    _COMMANDS[name].main(options, prog_name=f"python -m workers {name}", obj=context)
+    command = {"worker": worker, "beat": beat}[name]
+    command.main(options, prog_name=f"python -m workers {name}", obj=context)
 
 
 if __name__ == "__main__":

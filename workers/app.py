@@ -9,6 +9,7 @@ from celery.signals import setup_logging, worker_init, worker_shutdown, worker_s
 from dispatcher.bootstrap import celery_app, configure_logging
 from dispatcher.settings import load_settings
 from workers.loop import LoopThread
+from workers.own_queue import OwnQueue
 from workers.process import ProcessParts, opener
 from workers.schedule import beat_schedule
 from workers.tasks import add_tasks
@@ -41,7 +42,9 @@ def start_loop(sender: Any = None, **_: object) -> None:
     if not issubclass(get_implementation(sender.pool_cls), TaskPool):
         raise SystemExit("workers need Celery's threads pool: add --pool threads")
     queues = frozenset(str(name) for name in app.amqp.queues.consume_from)
-    loop = LoopThread(opener(settings, queues))
+    own = OwnQueue(app)
+    own.consume()
+    loop = LoopThread(opener(settings, queues, own))
     try:
         loop.start()
     except Exception as error:  # Celery would swallow it, and the worker would run on and send nothing

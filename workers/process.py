@@ -17,6 +17,7 @@ from dispatcher.service.health.readiness import require_migrated
 from dispatcher.service.receipts.ingest import ReceiptMatcher, listen
 from dispatcher.service.receipts.polling import Poller
 from dispatcher.settings import Settings
+from workers.own_queue import OwnQueue
 
 _FLUSH = timedelta(seconds=20)
 
@@ -29,27 +30,32 @@ class ProcessParts:
     worker: Worker
     clock: Clock
     poller: Poller
+    own_queue: OwnQueue
 
 
-def opener(settings: Settings, queues: frozenset[str]) -> Callable[[AsyncExitStack], Awaitable[ProcessParts]]:
+def opener(
+    settings: Settings, queues: frozenset[str], own: OwnQueue
+) -> Callable[[AsyncExitStack], Awaitable[ProcessParts]]:
     """Return a function that opens the parts of a process that consumes these queues."""
 
     async def open_parts(stack: AsyncExitStack) -> ProcessParts:
         name = "+".join(sorted(queues))
-        ctx = await stack.enter_async_context(open_context(settings, name=f"worker {name}", queues=queues))
+        context = open_context(settings, name=f"worker {name}", queues=queues, consumed=lambda: own.consumed)
+        ctx = await stack.enter_async_context(context)
         await require_migrated(ctx)
         await ctx.provider_health.refresh()  # from the first message on, none goes to a paused provider
         worker, clock = Worker(ctx), Clock(ctx)
         writing = asyncio.create_task(worker.recorder.run())
         writing.add_done_callback(_crash)
         ctx.background.start("loop", worker.loop_lag.watch)
+        ctx.background.start("probe", partial(own.keep_probing, ctx))
         stack.push_async_callback(_flush, worker, writing)
         if queues & set(Tier):
             _listen(stack, ctx)
         if CLOCK in queues:
             _start_timer(stack, ctx, clock, settings)
         tune_garbage_collection()
-        return ProcessParts(ctx, worker, clock, Poller(ctx))
+        return ProcessParts(ctx, worker, clock, Poller(ctx), own)
 
     return open_parts
 

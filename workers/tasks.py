@@ -8,9 +8,8 @@ from typing import Any
 
 from celery import Celery
 
-from dispatcher.bootstrap import DELIVER, DELIVER_ANY, POSTED_AT, PROBE
+from dispatcher.bootstrap import DELIVER, DELIVER_ANY, OWN_PROBE, POSTED_AT, PROBE
 from dispatcher.domain.tier import TIER_LIMITS
-from dispatcher.service.campaigns import launch
 from dispatcher.service.receipts import ingest
 from workers.loop import LoopThread
 from workers.process import ProcessParts
@@ -38,6 +37,10 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None
         ctx = loop().parts.ctx
         loop().submit(ctx.heartbeats.beat(queue, now=ctx.now())).result(_DUTY_SECONDS)
 
+    @app.task(name=OWN_PROBE, send_events=False, shared=False)
+    def own_probe() -> None:
+        loop().parts.own_queue.consumed = loop().parts.ctx.now()
+
     def add(name: str, work: Callable[[ProcessParts], Coroutine[Any, Any, object]]) -> None:
         pace = Pace(INTERVALS[name])
 
@@ -48,9 +51,15 @@ def add_tasks(app: Celery, loop: Callable[[], LoopThread[ProcessParts]]) -> None
 
     add("match_receipts", lambda parts: ingest.match(parts.ctx))
     add("poll", lambda parts: parts.poller.poll())
-    add("launch", lambda parts: launch.launch(parts.ctx))
+    add("launch", _launch)
     add("tick", lambda parts: parts.clock.tick())
     add("forget", lambda parts: parts.clock.forget())
+
+
+async def _launch(parts: ProcessParts) -> None:
+    from dispatcher.service.campaigns import launch  # for the system worker alone
+
+    await launch.launch(parts.ctx)
 
 
 def is_old(task: str, posted_at: float | None, *, now: datetime) -> bool:

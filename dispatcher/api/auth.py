@@ -6,9 +6,13 @@ has; test credentials have one apart. A request without one counts against
 the address that it comes from, which limits guessing.
 """
 
+import asyncio
+import time
 from base64 import b64decode
 from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Any, TypeVar
@@ -106,42 +110,81 @@ async def limit_failures(
     """
     Return what `check` finds; NotAuthenticated counts against the address. Raises RateLimited.
 
-    `presented` is the credential, if it is not in a header. One that was valid
-    before is checked at once. Any other is not checked while its address has
-    failed too often: with its name if it has one, so that guesses of one name
-    keep out no other, and with all names ten times as often.
+    `presented` is the credential, if it is not in a header. One that may be
+    valid, as far as memory says, is checked whatever its address did. Any other
+    is not checked while its address has failed too often: with all keys, and
+    with one name or all names.
     """
-    presented = presented or _in_headers(request)
-    if presented is None or runtime(request).logins.remembers(presented):
-        return await _counted(request, check, presented)
+    presented = presented or credential_in_headers(request)
     try:
-        async with runtime(request).logins.turn(address_of(request.scope)):
-            await _look(request, presented)
+        if presented is None or await _may_be_valid(request, presented):
             return await _counted(request, check, presented)
+        async with runtime(request).logins.turn(address_of(request.scope)):
+            await _require_quota(request, _own_bucket(request, presented))
+            names = await _quota(request, _names_bucket(request)) if presented.name else None
+            if names is None or names.retry_after is None:
+                return await _counted(request, check, presented)
+        return await _beside_guesses(request, check, presented, names)
     finally:
         check.close()  # of one that was not checked; nothing of one that has ended
 
 
-_NAMES = 10  # failures with all names of an address, in limits of one
+async def _may_be_valid(request: Request, presented: Presented) -> bool:
+    """Whether this credential was valid before, or is a secret that is in use: without a query of its own."""
+    opened = runtime(request)
+    if opened.logins.remembers(presented):
+        return True
+    if presented.is_password or opened.logins.was_refused(presented):
+        return False
+    return await opened.secrets.includes(opened.ctx, presented.secret)
 
 
-def _gates(request: Request, presented: Presented) -> list[tuple[str, int]]:
-    """Return the buckets of an address's failures that this credential counts for, with their limits."""
-    address, limit = address_of(request.scope), context_of(request).settings.address_rate_limit
+_ALIKE = 1.0  # seconds until the answer, so that its time does not show whether the name is one of ours
+
+
+async def _beside_guesses(
+    request: Request, check: Awaitable[T], presented: Presented, names: RateLimitStatus
+) -> T:
+    """
+    Return what `check` finds of a password, though its address has guessed too many names.
+
+    It is checked if there is such a login, and fails in the same way if there is none.
+    Raises RateLimited.
+    """
+    opened, started = runtime(request), time.perf_counter()
+    if presented.is_password and await opened.secrets.includes_login(opened.ctx, presented.name):
+        with suppress(NotAuthenticated, RateLimited):
+            return await _counted(request, check, presented)
+    if presented.is_password:
+        await asyncio.sleep(started + _ALIKE - time.perf_counter())
+    request.state.quota = names
+    raise RateLimited("too many failed logins", retry_after=names.retry_after or timedelta(seconds=1))
+
+
+def _own_bucket(request: Request, presented: Presented) -> str:
+    """Return the bucket of an address's failures with this name, or without one."""
+    address = address_of(request.scope)
     if not presented.name:
-        return [(f"failures:{address}", limit)]
-    digest = sha256(presented.name.encode("utf-8", "replace")).hexdigest()
-    return [(f"failures:{address}:{digest}", limit), (f"names:{address}", limit * _NAMES)]
+        return f"failures:{address}"
+    return f"failures:{address}:{sha256(presented.name.encode('utf-8', 'replace')).hexdigest()}"
 
 
-async def _look(request: Request, presented: Presented) -> None:
-    """Raise RateLimited if the address has failed too often."""
+def _names_bucket(request: Request) -> str:
+    """Return the bucket of an address's failures with all names."""
+    return f"names:{address_of(request.scope)}"
+
+
+async def _quota(request: Request, bucket: str, *, cost: int = 0) -> RateLimitStatus:
     ctx = context_of(request)
-    for bucket, limit in _gates(request, presented):
-        found = await ctx.limits.take(bucket, per_minute=limit, cost=0)
-        if found.retry_after is not None:
-            request.state.quota = found
-            raise RateLimited("too many failed logins", retry_after=found.retry_after)
+    return await ctx.limits.take(bucket, per_minute=ctx.settings.address_rate_limit, cost=cost)
+
+
+async def _require_quota(request: Request, bucket: str) -> None:
+    """Raise RateLimited if the address has failed too often."""
+    found = await _quota(request, bucket)
+    if found.retry_after is not None:
+        request.state.quota = found
+        raise RateLimited("too many failed logins", retry_after=found.retry_after)
 
 
 async def _counted(request: Request, check: Awaitable[T], presented: Presented | None) -> T:
@@ -152,8 +195,9 @@ async def _counted(request: Request, check: Awaitable[T], presented: Presented |
     except NotAuthenticated as error:
         if presented is not None:
             logins.note_failure(presented, address_of(request.scope), error)
-            for bucket, limit in _gates(request, presented):
-                await ctx.limits.take(bucket, per_minute=limit)
+            await _quota(request, _own_bucket(request, presented), cost=1)
+            if presented.name:
+                await _quota(request, _names_bucket(request), cost=1)
         _record(request, await count_by_address(request.scope, ctx))
         raise
     if presented is not None:
@@ -161,7 +205,7 @@ async def _counted(request: Request, check: Awaitable[T], presented: Presented |
     return found
 
 
-def _in_headers(request: Request) -> Presented | None:
+def credential_in_headers(request: Request) -> Presented | None:
     """Return the credential in the headers of a request; None if there is none that can be read."""
     try:
         basic = basic_credentials(request)

@@ -1,14 +1,17 @@
 """A dialect: an API for clients, with its OpenAPI document and a page that shows it."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from dispatcher.api.openapi import document
 from dispatcher.api.operations import Envelope, MountedApp, MountPoint, Operation, QuotaHeaders
+from dispatcher.api.pages.headers import HtmlPage
+from dispatcher.api.proxies.root_path import public_root
 from dispatcher.api.request_body import Json
 from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter
 
@@ -67,18 +70,25 @@ class Dialect(MountedApp):
         """Return the OpenAPI document."""
         return document(self.title, self.description, self.operations)
 
-    async def docs_page(self, request: Request) -> HTMLResponse:
+    async def docs_page(self, request: Request) -> HtmlPage:
         """Return the page that shows the API; all its files are served here, so it needs no Internet."""
-        return get_swagger_ui_html(
+        assets = public_root(request.scope) + ASSETS
+        page = get_swagger_ui_html(
             openapi_url=f"{request.scope.get('root_path', '')}{self.openapi_url}",
             title=self.title,
-            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
-            swagger_css_url=f"{ASSETS}/swagger-ui.css",
-            swagger_favicon_url=f"{ASSETS}/favicon.png",
+            swagger_js_url=f"{assets}/swagger-ui-bundle.js",
+            swagger_css_url=f"{assets}/swagger-ui.css",
+            swagger_favicon_url=f"{assets}/favicon.png",
         )
+        return HtmlPage(bytes(page.body).decode())
 
     async def _openapi_page(self, request: Request) -> Response:
-        """Return the OpenAPI document, which names the prefix of a moved dialect."""
+        """Return the OpenAPI document, which names the root path and the prefix of a moved dialect."""
         root = request.scope.get("root_path", "")
         servers = {"servers": [{"url": root}]} if root else {}
-        return JSONResponse(self.openapi() | servers)
+        return JSONResponse(self._document | servers)
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        """The OpenAPI document, made once: anybody may ask for it."""
+        return self.openapi()

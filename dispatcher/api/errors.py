@@ -29,6 +29,7 @@ STATUSES: dict[type[DispatchError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.NotEnoughCredit: HTTPStatus.PAYMENT_REQUIRED,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.NotConfirmed: HTTPStatus.CONFLICT,
     errors.KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.StillRunning: HTTPStatus.CONFLICT,
     errors.AlreadyExists: HTTPStatus.CONFLICT,

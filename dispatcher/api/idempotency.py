@@ -7,6 +7,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dispatcher.api.proxies.root_path import public_root
 from dispatcher.api.request_body import canonical_body
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.messages.submission import AcceptedBatch, IdempotencyKey, StoredResponse, Submission
@@ -47,7 +48,8 @@ async def accept(
 
 
 def _fingerprint(request: Request, body: bytes) -> bytes:
-    parts = [request.method, request.url.path, request.url.query]
+    path = request.url.path.removeprefix(public_root(request.scope))  # the same with a proxy and without
+    parts = [request.method, path, request.url.query]
     return hashlib.sha256("\n".join(parts).encode() + b"\n" + body).digest()
 
 

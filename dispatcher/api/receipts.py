@@ -4,7 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dispatcher.api.errors import PROBLEM, problem
-from dispatcher.api.operations import MountedApp, MountPoint, Operations
+from dispatcher.api.operations import MountedApp, MountPoint, Operations, local_path
+from dispatcher.api.proxies.root_path import public_root
 from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import runtime
 from dispatcher.domain.delivery.provider import ReceiptRequest
@@ -40,13 +41,13 @@ def _called_url(request: Request, public_url: str | None) -> str:
     """
     Return the whole URL that the provider called, which some providers sign.
 
-    Behind a proxy only `public_url` has it. Without `public_url` it is made of the
-    Host header and the scheme that uvicorn reports.
+    Behind a proxy it starts with `public_url`. Without that it is made of the Host
+    header, the scheme that a believed proxy reports, and the root path.
     """
     scope = request.scope
-    base = public_url or f"{scope['scheme']}://{request.headers.get('host', '')}"
+    base = public_url or f"{scope['scheme']}://{request.headers.get('host', '')}{public_root(scope)}"
     query = scope["query_string"].decode("latin-1")
-    return f"{base}{scope['path']}{'?' if query else ''}{query}"
+    return f"{base}{local_path(scope)}{'?' if query else ''}{query}"
 
 
 app = MountedApp(

@@ -13,7 +13,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from dispatcher.api.limits.body_limit import SMALL, LimitedBody
-from dispatcher.api.limits.sliced_json import Pairs, SlicedDecoder, members_at_start, unquote_in_slices
+from dispatcher.api.limits.sliced_json import (
+    MOST_VALUES,
+    Pairs,
+    SlicedDecoder,
+    TooManyValues,
+    members_at_start,
+    unquote_in_slices,
+)
 from dispatcher.service.yielding import yielding
 
 LARGEST_ID = 2**63 - 1
@@ -157,10 +164,17 @@ def _media_type(request: Request, *, wanted: str) -> str:
 
 
 async def _parse(raw: bytes, pairs_hook: Callable[[Pairs], Any] | None = None) -> object:
-    """Return the JSON document of a body, a large one in slices. Raises ValueError, RecursionError."""
+    """
+    Return the JSON document of a body, a large one in slices.
+
+    Raises ValueError, RecursionError, and HTTPException 413 for one with very many values.
+    """
     if len(raw) <= SMALL:
         return json.loads(raw, parse_constant=_refuse_constant, object_pairs_hook=pairs_hook)
-    return await SlicedDecoder(parse_constant=_refuse_constant, object_pairs_hook=pairs_hook).decode(raw)
+    try:
+        return await SlicedDecoder(parse_constant=_refuse_constant, object_pairs_hook=pairs_hook).decode(raw)
+    except TooManyValues:
+        raise HTTPException(413, f"The body has more than {MOST_VALUES} values") from None
 
 
 async def _object_in(raw: bytes) -> dict[str, object] | None:

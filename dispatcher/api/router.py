@@ -1,10 +1,11 @@
 """
 The ASGI application of the API: opens the runtime, and passes each request to the application of its path.
 
-An application gets the full path. The longest mount point that ends at a slash
-wins, so `/api/v1/sms/send` may belong to another application than `/api/v1`. The
-router does what all applications share: the limit of a body, the request id, the
-access log, and the response for a path that no application serves.
+An application gets the full path, with the root path of a proxy. The longest mount
+point that ends at a slash wins, so `/api/v1/sms/send` may belong to another
+application than `/api/v1`. The router does what all applications share: what
+proxies report, the limit of a body, the request id, the access log, the headers of
+every response, and the response for a path that no application serves.
 """
 
 import math
@@ -21,30 +22,23 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from dispatcher.api.auth import count_by_address
-from dispatcher.api.errors import CRASHED, NO_SUCH_API, PROBLEM, describe_error, problem, too_large
+from dispatcher.api.errors import CRASHED, NO_SUCH_API, describe_error, too_large
 from dispatcher.api.limits.body_limit import LargeBodies, LimitedBody
+from dispatcher.api.mounts import NO_APP, Mounts, Target
 from dispatcher.api.operations import MountedApp, MountPoint, QuotaHeaders
+from dispatcher.api.pages.headers import add_protection
+from dispatcher.api.proxies.forwarded import TrustedProxies
+from dispatcher.api.proxies.root_path import strip_root
 from dispatcher.api.runtime import Runtime
-from dispatcher.domain.errors import DispatchError, Misconfigured
+from dispatcher.domain.errors import DispatchError
 from dispatcher.domain.messages.trace import read_traceparent, trace_id
 from dispatcher.logs import one_line
 
 log = structlog.get_logger()
 
-_PATH = re.compile(r"(/[^/]+)+")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:+=@/-]{1,128}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _HEADERS = frozenset((b"x-request-id", b"traceparent", b"content-length"))
-_NO_APP = MountedApp("none", title="", mounts=(), envelope=problem, media_type=PROBLEM)
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The application of a path, and the `prefix` that it was moved below."""
-
-    app: MountedApp
-    mount: MountPoint
-    prefix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +58,10 @@ class Router:
     """
     The ASGI application.
 
-    `prefixes` moves applications, by name, below other paths. Raises Misconfigured if
-    two of them have the same mount point.
+    `prefixes` moves applications, by name, below other paths. `management` are the
+    applications of a listener of its own, `proxies` the proxies that are believed, and
+    clients see everything below `root_path`. Raises Misconfigured if two applications
+    of one listener have the same mount point.
     """
 
     def __init__(
@@ -76,9 +72,14 @@ class Router:
         body_limit: int,
         bulk_body_limit: int,
         prefixes: Mapping[str, str] | None = None,
+        management: Sequence[MountedApp] = (),
+        proxies: TrustedProxies | None = None,
+        root_path: str = "",
     ) -> None:
-        self._targets = _by_path(apps, prefixes or {})
-        self._depth = max((path.count("/") for path in self._targets), default=0)
+        self._mounts = Mounts(apps, prefixes or {})
+        self._management = Mounts(management, prefixes or {})
+        self._proxies = proxies or TrustedProxies(())
+        self._root_path = root_path
         self._open_runtime = open_runtime
         self._limits = {False: body_limit, True: bulk_body_limit}
         self._runtime: Runtime | None = None
@@ -88,11 +89,18 @@ class Router:
         """Serve one request, or the lifespan of the server."""
         match scope["type"]:
             case "http":
-                await self._serve(scope, receive, send)
+                await self._serve(scope, receive, send, self._mounts)
             case "lifespan":
                 await self._run_lifespan(receive, send)
             case "websocket":
                 await send({"type": "websocket.close", "code": 1000})
+
+    async def serve_management(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request of the management API's own listener, which shares the runtime."""
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send, self._management)
+        else:
+            await self(scope, receive, send)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -116,16 +124,16 @@ class Router:
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, mounts: Mounts) -> None:
         started = time.perf_counter()
         headers = _read_headers(scope)
         request_id = headers.request_id or uuid4().hex
-        target = self._target(scope["path"])
+        scope, target = self._resolve(scope, mounts)
         body = LimitedBody(receive, self._limit(target.mount, scope["path"]), bodies=self._large_bodies)
         if target.mount.is_signed:
             body.trust(target.mount)
         state = {**scope.get("state", {}), "runtime": self._runtime, "body": body}
-        scope = {**scope, "root_path": scope.get("root_path", "") + target.prefix, "state": state}
+        scope["state"] = state
         response = _Response(send, request_id, target.app, scope)
         with structlog.contextvars.bound_contextvars(request_id=request_id, **headers.trace):
             try:
@@ -142,12 +150,27 @@ class Router:
                     ms=round((time.perf_counter() - started) * 1000, 1),
                 )
 
+    def _resolve(self, scope: Scope, mounts: Mounts) -> tuple[Scope, Target]:
+        """
+        Return a request as the client made it, and its target.
+
+        As in ASGI, the path starts with `root_path`, which here also has the prefix of the
+        application. `app_root_path` is without that, as in Starlette.
+        """
+        path, of_server = scope["path"], scope.get("root_path", "")
+        root = of_server or self._root_path
+        if root and (of_server or not self._proxies.removed(scope, root)):
+            path = strip_root(path, root, is_served=mounts.serves)
+        target = mounts.find(path)
+        changed = {"path": root + path, "root_path": root + target.prefix, "app_root_path": root}
+        return {**self._proxies.resolve(scope), **changed}, target
+
     async def _answer(
-        self, scope: Scope, body: LimitedBody, response: "_Response", target: _Target, *, announced: int
+        self, scope: Scope, body: LimitedBody, response: "_Response", target: Target, *, announced: int
     ) -> None:
         app, limit = target.app, self._limit(target.mount, scope["path"])
         try:
-            if app is _NO_APP:
+            if app is NO_APP:
                 await app.refuse(scope, NO_SUCH_API)(scope, body, response)
             elif announced > limit:
                 await app.refuse(scope, describe_error(too_large(limit)))(scope, body, response)
@@ -165,14 +188,6 @@ class Router:
         is_streamed = mount.streamed is not None and mount.streamed.search(path)
         return math.inf if is_streamed else self._limits[mount.bulk]
 
-    def _target(self, path: str) -> _Target:
-        steps = path.split("/", self._depth + 1)[: self._depth + 1]
-        for length in range(len(steps), 1, -1):
-            found = self._targets.get("/".join(steps[:length]))
-            if found is not None:
-                return found
-        return _Target(_NO_APP, MountPoint("/"), "")
-
 
 class _Response:
     """Sends a response, with the headers that every response has, and remembers its status."""
@@ -189,11 +204,12 @@ class _Response:
             self.status = int(message["status"])
             headers = MutableHeaders(scope=message)
             headers["X-Request-ID"] = self._request_id
-            headers["X-Content-Type-Options"] = "nosniff"
             if self._app.catalog is not None:
                 headers.append("Link", f'<{self._scope["root_path"]}{self._app.catalog}>; rel="api-catalog"')
             if self._app.quota_headers is not None:
-                headers.update(await self._quota(self._app.quota_headers))
+                for name, value in (await self._quota(self._app.quota_headers)).items():
+                    headers.setdefault(name, value)
+            add_protection(headers.raw)
         await self._send(message)
 
     async def _quota(self, quota_headers: QuotaHeaders) -> Mapping[str, str]:
@@ -205,24 +221,6 @@ class _Response:
         if "quota" not in state:
             state["quota"] = await count_by_address(self._scope, ctx)
         return quota_headers(state["quota"], ctx.now())
-
-
-def _by_path(apps: Sequence[MountedApp], prefixes: Mapping[str, str]) -> Mapping[str, _Target]:
-    targets: dict[str, _Target] = {}
-    for app in apps:
-        prefix = prefixes.get(app.name, "")
-        for mount in app.mounts:
-            path = prefix + mount.path
-            if not _PATH.fullmatch(path):
-                raise Misconfigured(
-                    f"{app.name} has the mount point {path!r}; it must start with / and not end with one"
-                )
-            if path in targets:
-                raise Misconfigured(
-                    f"{targets[path].app.name} and {app.name} have the same mount point {path}"
-                )
-            targets[path] = _Target(app, mount, prefix)
-    return targets
 
 
 def _read_headers(scope: Scope) -> _RequestHeaders:

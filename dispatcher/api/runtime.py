@@ -11,6 +11,7 @@ from starlette.requests import Request
 from dispatcher.api.limits.logins import Logins
 from dispatcher.bootstrap import open_callback_sender, open_context
 from dispatcher.domain.errors import Unavailable
+from dispatcher.service.accounts.known_secrets import KnownSecrets
 from dispatcher.service.callbacks.sender import EventFormatter, InboundFormatter
 from dispatcher.service.context import Context
 from dispatcher.service.health.readiness import require_migrated
@@ -23,12 +24,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The context, the matcher for receipts that arrive here, the counter of refused ones, and the logins."""
+    """The context, the matcher of receipts, the counter of refused ones, and what is known of logins."""
 
     ctx: Context
     matcher: ReceiptMatcher
     refusals: RefusedReceipts
     logins: Logins
+    secrets: KnownSecrets
 
 
 @asynccontextmanager
@@ -60,7 +62,7 @@ async def open_runtime(
             sender, transport = open_callback_sender(ctx, event_formatters, inbound_formatters)
             stack.push_async_callback(transport.close)
             _start(stack, ctx, "callbacks", sender.run)
-        yield Runtime(ctx, matcher, RefusedReceipts(), Logins())
+        yield Runtime(ctx, matcher, RefusedReceipts(), Logins(), KnownSecrets())
 
 
 def runtime(request: Request) -> Runtime:

@@ -21,7 +21,7 @@ import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from dispatcher.domain.callbacks.callback import is_public
+from dispatcher.domain.callbacks.urls import is_public
 
 HostLookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """Return the IP addresses of a host, given the host and a port. Raises OSError if it has none."""

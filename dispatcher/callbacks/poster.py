@@ -16,9 +16,11 @@ import aiohttp
 from yarl import URL
 
 from dispatcher.callbacks.connector import HostLookup, PrivateAddress, open_connector
-from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, check_url
+from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
+from dispatcher.domain.callbacks.urls import UrlRules, check_url
 from dispatcher.version import USER_AGENT
 
+_PUBLIC: Final = UrlRules()
 _CONNECTIONS: Final = 100
 _CONNECTIONS_PER_HOST: Final = 10
 _MAX_ANSWER_BYTES: Final = 65_536
@@ -29,19 +31,19 @@ class HttpPoster:
     """
     A Poster on aiohttp for one event loop; it opens connections at the first call.
 
-    `allow_private` is for development. `resolver` replaces the system's.
+    `rules` are checked before each call. `resolver` replaces the system's.
     `timeout` limits a whole call, including the wait for a free connection.
     """
 
     def __init__(
         self,
         *,
-        allow_private: bool = False,
+        rules: UrlRules = _PUBLIC,
         resolver: HostLookup | None = None,
         timeout: timedelta = timedelta(seconds=10),
         connect_timeout: timedelta = timedelta(seconds=5),
     ) -> None:
-        self._allow_private = allow_private
+        self._rules = rules
         self._resolver = resolver
         self._timeout = timeout
         self._connect_timeout = connect_timeout
@@ -54,7 +56,7 @@ class HttpPoster:
         A status counts as soon as it has arrived, even if the rest of the
         answer is too slow, too long or missing.
         """
-        if wrong := check_url(call.url, allow_private=self._allow_private):
+        if wrong := check_url(call.url, self._rules):
             return CallbackReply(None, wrong, refused=True)
         url = URL(call.url, encoded=True)  # byte for byte: a producer may have signed it
         request = self._session().post(url, data=call.body, headers=call.headers, allow_redirects=False)
@@ -63,8 +65,6 @@ class HttpPoster:
             async with asyncio.timeout(self._timeout.total_seconds()), request as response:
                 reply = _reply(response)
                 await _discard(response)
-        except PrivateAddress as refusal:
-            return CallbackReply(None, str(refusal), refused=True)
         except (aiohttp.ClientError, OSError) as error:
             return reply or CallbackReply(None, self._describe(error))
         except asyncio.CancelledError:
@@ -84,7 +84,7 @@ class HttpPoster:
             self._opened = aiohttp.ClientSession(
                 connector=open_connector(
                     self._resolver,
-                    allow_private=self._allow_private,
+                    allow_private=self._rules.allow_private,
                     max_connections=_CONNECTIONS,
                     max_per_host=_CONNECTIONS_PER_HOST,
                 ),
@@ -98,6 +98,8 @@ class HttpPoster:
 
     def _describe(self, error: Exception) -> str:
         match error:
+            case PrivateAddress():
+                return str(error)
             case aiohttp.ConnectionTimeoutError():
                 return f"no connection within {self._connect_timeout.total_seconds():g} s"
             case TimeoutError():

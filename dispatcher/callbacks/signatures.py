@@ -10,33 +10,54 @@ from standardwebhooks import Webhook
 _PREFIX = "whsec_"
 
 
-def standard_webhook(secret: str, *, id: str, at: datetime, body: bytes) -> dict[str, str]:  # noqa: A002 - the scheme's word
+def standard_webhook(
+    secret: str,
+    *,
+    id: str,  # noqa: A002 - the scheme's word
+    at: datetime,
+    body: bytes,
+    previous: str | None = None,
+) -> dict[str, str]:
     """
     Return the headers of Standard Webhooks (standardwebhooks.com), signature v1.
 
     `secret` is whsec_ and base64, `id` the event's, the same in every try. The
-    body is UTF-8. Raises ValueError if the secret is not base64 or `at` has no
-    time zone.
+    body is UTF-8. With the secret that was valid before, `previous`, there are
+    two signatures, of which a receiver accepts either. Raises ValueError if a
+    secret is not base64 or `at` has no time zone.
     """
     _require_zone(at)
-    signature = Webhook(secret).sign(id, at.astimezone(UTC), body.decode())  # it ignores the zone
+    text, utc = body.decode(), at.astimezone(UTC)  # the library ignores the zone
+    secrets = [secret] if previous is None else [secret, previous]
     return {
         "webhook-id": id,
         "webhook-timestamp": _unix(at),
-        "webhook-signature": signature,
+        "webhook-signature": " ".join(Webhook(one).sign(id, utc, text) for one in secrets),
     }
 
 
-def timestamped(secret: str, *, at: datetime, body: bytes) -> dict[str, str]:
+def timestamped(secret: str, *, at: datetime, body: bytes, previous: str | None = None) -> dict[str, str]:
     """
     Return X-Timestamp, in Unix seconds, and X-Signature, the hex HMAC-SHA256 of the body and that text.
 
-    The key is the whole secret, in UTF-8. Raises ValueError if `at` has no time zone.
+    The key is the whole secret, in UTF-8. The scheme has one signature: while
+    `previous` is valid, X-Signature is made with it, and X-Signature-Next with
+    the new secret. Raises ValueError if `at` has no time zone.
     """
     _require_zone(at)
     timestamp = _unix(at)
-    signature = hmac.new(secret.encode(), body + timestamp.encode(), hashlib.sha256).hexdigest()
-    return {"X-Timestamp": timestamp, "X-Signature": signature}
+    signed = body + timestamp.encode()
+    if previous is None:
+        return {"X-Timestamp": timestamp, "X-Signature": _hex(secret, signed)}
+    return {
+        "X-Timestamp": timestamp,
+        "X-Signature": _hex(previous, signed),
+        "X-Signature-Next": _hex(secret, signed),
+    }
+
+
+def _hex(secret: str, signed: bytes) -> str:
+    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def _unix(at: datetime) -> str:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "account": "accounts.accounts",
     "key": "accounts.keys",
     "sender": "accounts.senders",
+    "webhook": "accounts.webhooks",
     "template": "accounts.templates",
     "campaign": "campaigns.campaigns",
     "optout": "accounts.opt_outs",

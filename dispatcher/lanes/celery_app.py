@@ -8,6 +8,7 @@ from redis.connection import parse_url
 
 from dispatcher.domain.tier import Tier
 from dispatcher.lanes.broker_connection import PromptAMQP
+from dispatcher.lanes.redis_url import read_sentinel_url
 
 CLOCK = "clock"
 SYSTEM = "system"
@@ -21,6 +22,9 @@ DELIVER_ANY = "deliver"
 
 PROBE = "probe"
 
+OWN_PROBE = "own_probe"
+"""The probe that a worker sends to itself alone."""
+
 POSTED_AT = "posted_at"
 """The header of a lane task with the time of Postgres, in seconds, at which it was published."""
 
@@ -28,7 +32,7 @@ POSTED_AT = "posted_at"
 # uses one after socket_timeout, and asks again. What was sent twice because an answer was lost does no harm:
 # the first claim decides. A redelivery after visibility_timeout would only make copies: the clock recovers
 # lost messages.
-_TRANSPORT = {
+_TRANSPORT: Mapping[str, object] = {
     "visibility_timeout": 3600,
     "socket_timeout": 1,
     "socket_connect_timeout": 1,
@@ -58,7 +62,12 @@ def broker_tls(redis_url: str) -> Mapping[str, object] | None:
 
 def make_celery(redis_url: str) -> Celery:
     """Return a Celery application for this broker; it does not connect yet."""
-    celery = Celery("sms-dispatcher", broker=redis_url, set_as_current=False, amqp=PromptAMQP)
+    sentinels = read_sentinel_url(redis_url)
+    broker_url, transport = redis_url, dict(_TRANSPORT)
+    if sentinels is not None:
+        broker_url = sentinels.broker_url()
+        transport |= {"master_name": sentinels.master_name, "sentinel_kwargs": sentinels.sentinel_options()}
+    celery = Celery("sms-dispatcher", broker=broker_url, set_as_current=False, amqp=PromptAMQP)
     celery.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in QUEUES],
         task_default_queue=SYSTEM,
@@ -74,7 +83,7 @@ def make_celery(redis_url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_pool="threads",
-        broker_transport_options=_TRANSPORT,
+        broker_transport_options=transport,
         broker_use_ssl=broker_tls(redis_url),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

@@ -1,9 +1,10 @@
 """
-What queues and processes show of themselves in Redis, and the judgement whether a queue's worker works.
+What queues and processes show of themselves in Redis, and the judgement whether they work.
 
 A probe task goes through each queue like any other task: the worker that runs
 it writes a heartbeat. Beside that each process reports itself from its own
-loop, whether it consumes or not.
+loop, and each worker sends probes to itself alone: of two workers of a queue
+one could hang unseen.
 """
 
 import os
@@ -28,14 +29,23 @@ _PROCESSES = "sms:processes"
 _HOST = socket.gethostname()
 
 
+class Liveness(StrEnum):
+    """Whether a process that has not ended works."""
+
+    WORKS = "works"
+    STARTING = "starting"  # it has not had the time to consume
+    SILENT = "silent"  # its loop reports nothing: it is suspended or blocked
+    STUCK = "stuck"  # its loop reports, and it consumes nothing
+
+
 class QueueState(StrEnum):
     """Whether a queue is consumed, and if not, what is to be done about it."""
 
     CONSUMED = "consumed"
-    STARTING = "starting"  # a worker of it lives, and has not had the time to consume a probe
-    HANGS = "hangs"  # a worker of it lives and consumes nothing: restart it
+    STARTING = "starting"  # its workers have not had the time to consume a probe
+    HANGS = "hangs"  # its workers have not ended and consume nothing: restart them
     ABSENT = "absent"  # no worker of it lives: start one
-    UNPROBED = "unprobed"  # a worker of it lives, but no queue gets probes: start beat
+    UNPROBED = "unprobed"  # a worker of it works, but no queue gets probes: start beat
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +53,11 @@ class LaneReading:
     """
     What Redis shows of queues and processes at one moment.
 
-    `consumed` is when each queue was last consumed, None if never; `waiting`
-    is how many tasks are in it. `refusal` is Redis's own word on a write that
-    it refused, "" if it takes writes.
+    `consumed` is when each queue was last consumed, None if never. `refusal`
+    is Redis's own word on a write that it refused, "" if it takes writes.
     """
 
     consumed: Mapping[str, datetime | None]
-    waiting: Mapping[str, int]
     processes: Sequence[ProcessReport]
     refusal: str = ""
 
@@ -65,12 +73,20 @@ def queue_state(queue: str, reading: LaneReading, *, now: datetime) -> QueueStat
     workers = reading.workers_of(queue)
     if not workers:
         return QueueState.ABSENT
-    if all(now - worker.started <= SILENT and now - worker.at <= SILENT for worker in workers):
+    found = {liveness(worker, now=now) for worker in workers}
+    if found <= {Liveness.STARTING}:
         return QueueState.STARTING
-    are_probed = any(reading.waiting.values()) or any(
-        _is_recent(seen, now) for seen in reading.consumed.values()
-    )
-    return QueueState.HANGS if are_probed else QueueState.UNPROBED
+    are_probed = any(_is_recent(seen, now) for seen in reading.consumed.values())
+    return QueueState.UNPROBED if Liveness.WORKS in found and not are_probed else QueueState.HANGS
+
+
+def liveness(report: ProcessReport, *, now: datetime) -> Liveness:
+    """Return the judgement on one process, by what it reports of itself."""
+    if not _is_recent(report.at, now):
+        return Liveness.SILENT
+    if not report.queues or _is_recent(report.consumed, now):
+        return Liveness.WORKS
+    return Liveness.STARTING if _is_recent(report.started, now) else Liveness.STUCK
 
 
 class Heartbeats:
@@ -90,6 +106,20 @@ class Heartbeats:
         except (RedisError, OSError):
             return None
         return {queue: _time(value) for queue, value in zip(queues, values, strict=True)}
+
+    async def is_empty(self, queue: str) -> bool:
+        """Return whether no task waits in this queue; False while Redis is unavailable."""
+        try:
+            return bool(await self._redis.llen(queue) == 0)
+        except (RedisError, OSError):
+            return False
+
+    async def forget_later(self, queue: str) -> None:
+        """Remove the queue of one process after an hour, if that process has not emptied it by then."""
+        try:
+            await self._redis.expire(queue, _KEEP)
+        except (RedisError, OSError):
+            return
 
     async def report(self, report: ProcessReport) -> None:
         """Write the report of a process; without Redis the next one counts."""
@@ -119,17 +149,14 @@ class Heartbeats:
                 pipe.set(_WRITTEN, now.timestamp(), ex=_KEEP)
                 pipe.mget([_pulse(queue) for queue in queues])
                 pipe.hgetall(_PROCESSES)
-                for queue in queues:
-                    pipe.llen(queue)
-                written, last, reports, *waiting = await pipe.execute(raise_on_error=False)
+                written, last, reports = await pipe.execute(raise_on_error=False)
             _raise_unless_refusal(written)
-            for answer in (last, reports, *waiting):
-                _raise_any(answer)
+            _raise_any(last)
+            _raise_any(reports)
         except (RedisError, OSError):
             return None
         return LaneReading(
             consumed={queue: _time(value) for queue, value in zip(queues, last, strict=True)},
-            waiting=dict(zip(queues, waiting, strict=True)),
             processes=await self._living(reports, now),
             refusal=str(written) if isinstance(written, ResponseError) else "",
         )

@@ -11,7 +11,8 @@ class ProcessReport:
     What a process says of itself at `at`, by the time of Postgres.
 
     `queues` are those that it consumes. `ahead` is how far the wall clock of
-    its machine is ahead of Postgres; negative if it is behind.
+    its machine is ahead of Postgres; negative if it is behind. `consumed` is
+    when a worker last took a probe out of its own queue, None if never.
     """
 
     name: str
@@ -21,6 +22,7 @@ class ProcessReport:
     started: datetime
     at: datetime
     ahead: timedelta
+    consumed: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -43,6 +45,7 @@ def write_report(report: ProcessReport) -> str:
             "started": report.started.timestamp(),
             "at": report.at.timestamp(),
             "ahead": report.ahead.total_seconds(),
+            "consumed": None if report.consumed is None else report.consumed.timestamp(),
         }
     )
 
@@ -59,6 +62,7 @@ def read_report(raw: bytes) -> ProcessReport | None:
             started=datetime.fromtimestamp(found["started"], UTC),
             at=datetime.fromtimestamp(found["at"], UTC),
             ahead=timedelta(seconds=found["ahead"]),
+            consumed=None if found["consumed"] is None else datetime.fromtimestamp(found["consumed"], UTC),
         )
     except (ValueError, KeyError, TypeError):
         return None

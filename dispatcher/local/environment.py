@@ -104,17 +104,16 @@ def write(file: Path, environ: Mapping[str, str]) -> None:
 def _check_urls(settings: Settings) -> None:
     """Raise Misconfigured for a URL that cannot be parsed, without quoting it: it may have a password."""
     from redis.connection import parse_url
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
 
+    from dispatcher.lanes.redis_url import read_sentinel_url
+    from dispatcher.store.database_url import read_url
+
+    read_url(settings.database_url.get_secret_value())
+    redis_url = settings.redis_url.get_secret_value()
+    if read_sentinel_url(redis_url) is not None:
+        return
     try:
-        make_url(settings.database_url.get_secret_value())
-    except (ArgumentError, ValueError):
-        raise Misconfigured(
-            "DATABASE_URL is not like postgresql://user:password@host:5432/database"
-        ) from None
-    try:
-        parse_url(settings.redis_url.get_secret_value())  # type: ignore[no-untyped-call]
+        parse_url(redis_url)  # type: ignore[no-untyped-call]
     except ValueError:
         raise Misconfigured("REDIS_URL is not like redis://:password@host:6379/0") from None
 

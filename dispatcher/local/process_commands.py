@@ -16,6 +16,16 @@ _CELERY = (*_PYTHON, "celery", "--quiet", f"--workdir={_ROOT}", "--app=workers.a
 THREADS: Mapping[str, int] = {"critical": 64, "standard": 12, "bulk": 12, "clock": 8, "system": 4}
 """How many tasks the worker of each queue runs at once."""
 
+WORKERS: Mapping[str, str] = {
+    "worker-critical": "critical",
+    "worker-critical-2": "critical",  # docs/decisions/0029: while one is started again, the other sends
+    "worker-standard": "standard",
+    "worker-bulk": "bulk",
+    "worker-clock": "clock",
+    "worker-system": "system",
+}
+"""The worker processes of a stack, and the queue that each consumes."""
+
 
 def worker(queue: str, *, concurrency: int | None = None, name: str | None = None) -> list[str]:
     """Return the command of a worker of one queue. Heartbeats and events stay on: Flower needs them."""
@@ -53,7 +63,7 @@ def api(host: str, port: int) -> list[str]:
     return [*_PYTHON, "dispatcher.cli", "api", f"--host={host}", f"--port={port}"]
 
 
-def sandbox(host: str, port: int, settings: Path) -> list[str]:
-    """Return the command of the sandbox, with its settings in a file."""
-    where = [f"--host={host}", f"--port={port}", f"--settings=@{settings}"]
+def sandbox(host: str, port: int, settings: Path, *, post_to: str) -> list[str]:
+    """Return the command of the sandbox, with its settings in a file, and the address of its receipts."""
+    where = [f"--host={host}", f"--port={port}", f"--settings=@{settings}", f"--post-to={post_to}"]
     return [*_PYTHON, "dispatcher.sandbox", *where]

@@ -3,15 +3,16 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 
-from dispatcher.bootstrap import PROBE, celery_app, configure_logging, migrate, open_context
+from dispatcher.bootstrap import PROBE, QUEUES, celery_app, configure_logging, migrate, open_context
 from dispatcher.domain.errors import Misconfigured
+from dispatcher.lanes.heartbeats import LaneReading
 from dispatcher.local import environment, first_run, process_commands
 from dispatcher.local.embedded.events import ProcessDied, ProcessEvent, ProcessReady, describe
 from dispatcher.local.embedded.postgres import postgres_process
@@ -19,15 +20,16 @@ from dispatcher.local.embedded.supervisor import Supervisor
 from dispatcher.local.embedded.valkey import valkey_process
 from dispatcher.local.first_run import Credentials
 from dispatcher.local.stack_plan import StackPlan, has_own_providers
-from dispatcher.service.context import Context
-from dispatcher.service.health import readiness
+from dispatcher.local.watchdog import Watchdog
 from dispatcher.settings import Settings
 
 Announce = Callable[[str, str], None]
 """Takes the name of a process and what happened to it, from several threads."""
 
 _TIMEOUT = timedelta(minutes=2)
+_STOP_WITHIN = timedelta(seconds=14)  # 20 are promised: the rest is for SIGKILL and a machine under load
 _POLL = timedelta(milliseconds=100)
+_INDISPENSABLE = {"api"}
 _DEATHS = 3
 _TAIL = 15
 
@@ -51,8 +53,27 @@ def run(plan: StackPlan, announce: Announce, action: Callable[[Stack], None]) ->
     """
     plan.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     reporter = _Reporter(announce)
-    with Supervisor(plan.directory, on_event=reporter.on_event, signals=True) as supervisor:
-        action(_start(plan, supervisor, reporter))
+    with Supervisor(
+        plan.directory, on_event=reporter.on_event, signals=True, stop_within=_STOP_WITHIN
+    ) as supervisor:
+        stack = _start(plan, supervisor, reporter)
+        with _watchdog(stack).watching():
+            action(stack)
+
+
+def _watchdog(stack: Stack) -> Watchdog:
+    plan, supervisor = stack.plan, stack.supervisor
+    names = [process.name for process in plan.processes()]
+
+    def pids() -> Mapping[str, int]:
+        return {name: pid for name in names if (pid := supervisor.pid(name)) is not None}
+
+    return Watchdog(
+        stack.settings.redis_url.get_secret_value(),
+        urls={"sandbox": f"{plan.sandbox_url}/healthz", "flower": f"{plan.flower_url}/healthcheck"},
+        pids=pids,
+        kill=supervisor.kill_hung,
+    )
 
 
 class _Reporter:
@@ -85,7 +106,7 @@ def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stac
     processes = plan.processes()
     reporter.checked_here = frozenset(process.name for process in processes)
     supervisor.start(*processes)
-    asyncio.run(_await_ready(settings, plan, reporter))
+    asyncio.run(_await_ready(plan, supervisor, settings, reporter))
     return Stack(plan, supervisor, settings, credentials, sends_for_real)
 
 
@@ -101,56 +122,82 @@ async def _first_run(settings: Settings, plan: StackPlan) -> Credentials:
         return await first_run.ensure(ctx, plan.directory / first_run.FILE, plan.urls)
 
 
-async def _await_ready(settings: Settings, plan: StackPlan, reporter: _Reporter) -> None:
-    """Wait until the servers answer and each worker has run a task. Raises Misconfigured."""
+async def _await_ready(
+    plan: StackPlan, supervisor: Supervisor, settings: Settings, reporter: _Reporter
+) -> None:
+    """
+    Wait until the servers answer and each worker has run a task, at most two minutes. Raises Misconfigured.
+
+    A stack whose API answers works: it is not stopped because another part is slow to start.
+    """
     async with open_context(settings, name="up") as ctx, httpx.AsyncClient(trust_env=False) as client:
         began = ctx.now()
         await asyncio.to_thread(_probe, settings)
         waiting: dict[str, str] = {
             "sandbox": f"{plan.sandbox_url}/healthz",
             "api": f"{plan.base_url}/readyz",
-            **{f"worker-{queue}": queue for queue in process_commands.THREADS},
+            **process_commands.WORKERS,
             "flower": f"{plan.flower_url}/healthcheck",
         }
         while waiting:
-            consumed = await readiness.lanes(ctx) or {}
+            reading = await ctx.heartbeats.read(QUEUES, now=ctx.now())
             for name, target in list(waiting.items()):
-                if await _is_ready(target, client, consumed, since=began):
+                if target.startswith("http"):
+                    is_ready = await _answers(target, client)
+                else:
+                    is_ready = _consumes(target, supervisor.pid(name), reading, since=began)
+                if is_ready:
                     del waiting[name]
                     reporter.announce(name, describe(ProcessReady(name, ctx.now() - began)))
-            _raise_if_hopeless(ctx, plan.directory, waiting, reporter, began)
+            waited = ctx.now() - began
+            _raise_if_hopeless(plan.directory, waiting, reporter, waited)
+            if waited > _TIMEOUT:
+                for name in waiting:
+                    reporter.announce(
+                        name, f"is slow to start, the rest works; see {_log(plan.directory, name)}"
+                    )
+                return
             await asyncio.sleep(_POLL.total_seconds())
 
 
 def _probe(settings: Settings) -> None:
     """Send a probe to each queue; a worker runs it as soon as it consumes the queue."""
     celery = celery_app(settings)
-    for queue in process_commands.THREADS:
+    for queue in QUEUES:
         celery.send_task(PROBE, args=[queue], queue=queue, retry=False)
 
 
-async def _is_ready(
-    target: str, client: httpx.AsyncClient, consumed: Mapping[str, datetime | None], *, since: datetime
-) -> bool:
-    if not target.startswith("http"):
-        seen = consumed.get(target)
-        return seen is not None and seen >= since
+async def _answers(url: str, client: httpx.AsyncClient) -> bool:
     try:
-        response = await client.get(target, timeout=2)
+        response = await client.get(url, timeout=2)
     except httpx.HTTPError:
         return False
     return response.status_code in {200, 401}
 
 
+def _consumes(queue: str, pid: int | None, reading: LaneReading | None, *, since: datetime) -> bool:
+    """Return whether this worker consumes, and some worker its queue."""
+    if reading is None:
+        return False
+    seen = reading.consumed[queue]
+    itself = any(report.pid == pid and report.consumed is not None for report in reading.workers_of(queue))
+    return itself and seen is not None and seen >= since
+
+
 def _raise_if_hopeless(
-    ctx: Context, directory: Path, waiting: Mapping[str, str], reporter: _Reporter, began: datetime
+    directory: Path, waiting: Iterable[str], reporter: _Reporter, waited: timedelta
 ) -> None:
+    """Raise Misconfigured for a process that keeps dying, and for an API that is not ready in time."""
     for name in waiting:
         died = reporter.deaths[name] >= _DEATHS
-        if died or ctx.now() - began > _TIMEOUT:
-            log = directory / "logs" / f"{name}.log"
+        if died or (name in _INDISPENSABLE and waited > _TIMEOUT):
+            log = _log(directory, name)
             what = "keeps dying" if died else f"is not ready after {_TIMEOUT.total_seconds():.0f} s"
             raise Misconfigured(f"{name} {what}; the end of {log}:\n{_tail(log)}")
+
+
+def _log(directory: Path, name: str) -> Path:
+    return directory / "logs" / f"{name}.log"
 
 
 def _tail(log: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local import process_commands
@@ -18,6 +19,7 @@ from dispatcher.sandbox.provider_options import http_options
 PROVIDER = "sandbox"
 
 _TPS = 2000
+_SANDBOX_SECRETS = ("receipt_secret", "control_token")
 _WILDCARDS = {"0.0.0.0": LOOPBACK, "::": "::1", "": LOOPBACK}  # noqa: S104 - compared, not bound to
 _NICE = {"system": 5, "bulk": 10}
 
@@ -61,6 +63,11 @@ class StackPlan:
         return {"base_url": self.base_url, "flower_url": self.flower_url, "sandbox_url": self.sandbox_url}
 
     @property
+    def sandbox_token(self) -> str:
+        """The control token of the sandbox."""
+        return self._sandbox_secret("control_token")
+
+    @property
     def _flower_host(self) -> str:
         return self.host if process_commands.flower_environment() else LOOPBACK
 
@@ -101,19 +108,21 @@ class StackPlan:
         """Return the processes in the order they start, without the databases."""
         workers = [
             ManagedProcess(
-                name=f"worker-{queue}",
-                argv=process_commands.worker(queue),
+                name=name,
+                argv=process_commands.worker(queue, name=name.removeprefix("worker-")),
                 nice=_NICE.get(queue, 0),
                 stop_timeout=timedelta(seconds=8),
                 together=True,
             )
-            for queue in process_commands.THREADS
+            for name, queue in process_commands.WORKERS.items()
         ]
         flower = process_commands.flower(self._flower_host, self.flower_port)
         return [
             ManagedProcess(
                 name="sandbox",
-                argv=process_commands.sandbox(LOOPBACK, self.sandbox_port, self._sandbox_file),
+                argv=process_commands.sandbox(
+                    LOOPBACK, self.sandbox_port, self._sandbox_file, post_to=urlsplit(self.base_url).netloc
+                ),
                 stop_timeout=timedelta(seconds=1),
             ),
             ManagedProcess(
@@ -138,7 +147,7 @@ class StackPlan:
         options = http_options(
             self.sandbox_url,
             receipt_url=f"{self.base_url}/receipts/{PROVIDER}",
-            receipt_secret=self._receipt_secret(),
+            receipt_secret=self._sandbox_secret("receipt_secret"),
         )
         return {
             "name": PROVIDER,
@@ -149,18 +158,18 @@ class StackPlan:
             **self.provider,
         }
 
-    def _receipt_secret(self) -> str:
-        """Return the secret in the sandbox's settings, which are created once and kept."""
+    def _sandbox_secret(self, wanted: str) -> str:
+        """Return a secret of the sandbox's settings, which are created once and kept."""
         try:
             settings = json.loads(self._sandbox_file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             settings = {}
         except ValueError:
             raise Misconfigured(f"{self._sandbox_file} is not JSON: correct it, or remove it") from None
-        if not settings.get("receipt_secret"):
-            settings["receipt_secret"] = secrets.token_urlsafe(24)
+        if missing := [name for name in _SANDBOX_SECRETS if not settings.get(name)]:
+            settings |= {name: secrets.token_urlsafe(24) for name in missing}
             write_private(self._sandbox_file, json.dumps(settings, indent=2) + "\n")
-        return str(settings["receipt_secret"])
+        return str(settings[wanted])
 
     def _jwt_secret(self) -> str:
         """Return the key that signs tokens, created once: a new one would invalidate them all."""

@@ -53,6 +53,7 @@ from dispatcher.providers.responses import (
     retry_after,
     text_field,
 )
+from dispatcher.providers.unsigned import HOW_TO_BELIEVE, NoSignature, refuse_both, warn_if_unsigned
 
 PRIORITIES: Final[Mapping[Tier, int]] = {Tier.CRITICAL: 100, Tier.STANDARD: 0, Tier.BULK: -128}
 """Those that its document names: the lowest, normal, and from 100 on past the phone's limits and delays."""
@@ -116,6 +117,7 @@ class SmsGateOptions(PluginOptions):
     sim_number: Annotated[int, Field(ge=1, le=3)] | None = None
     number: Annotated[str, Field(pattern=r"^\+[1-9]\d{6,14}$")] | None = None
     signing_key: Secret | None = None
+    signature: NoSignature | None = None
 
     @model_validator(mode="after")
     def _can_sign_in(self) -> Self:
@@ -123,6 +125,7 @@ class SmsGateOptions(PluginOptions):
             raise ValueError("username and password belong together")
         if (self.username is None) == (self.token is None):
             raise ValueError("set username and password, or token")
+        refuse_both("signing_key", self.signing_key, self.signature)
         return self
 
     def authorization(self) -> str:
@@ -141,6 +144,7 @@ class SmsGate(HttpPlugin):
         self._options = options = read_options(SmsGateOptions, config)
         headers = {"Authorization": options.authorization()}
         super().__init__(config, options, headers=headers, transport=transport)
+        warn_if_unsigned(config.name, options.signature)
         self._url = httpx.URL(f"{options.url}/messages")
         self._unchecked_url = self._url.copy_merge_params({"skipPhoneValidation": "true"})
 
@@ -199,9 +203,14 @@ class SmsGate(HttpPlugin):
 
     def _verify(self, request: ReceiptRequest) -> None:
         """Raise BadSignature unless X-Signature is the hex HMAC-SHA256 of the body plus X-Timestamp."""
+        if self._options.signature is not None:
+            return
         key = self._options.signing_key
         if key is None:
-            raise BadReceipt("this provider has no receipts; set the signing_key of the phone in its options")
+            raise BadReceipt(
+                "this provider has no receipts; set the signing_key of the phone in its options, "
+                f"or {HOW_TO_BELIEVE}"
+            )
         stamp = request.headers.get("x-timestamp", "").encode(errors="replace")
         digest = hmac.new(key.get_secret_value().encode(), request.body + stamp, hashlib.sha256).hexdigest()
         check_signature(request.headers.get("x-signature", "").lower(), digest)

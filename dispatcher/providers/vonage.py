@@ -12,11 +12,11 @@ messages (developer.vonage.com/en/getting-started/concepts/signing-messages).
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, Self
 from urllib.parse import urlencode
 
 import httpx
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dispatcher.domain.messages.encoding import Encoding, measure
 from dispatcher.providers.base import (
@@ -53,6 +53,7 @@ from dispatcher.providers.responses import (
     retry_after,
     text_field,
 )
+from dispatcher.providers.unsigned import NoSignature, require_one, warn_if_unsigned
 from dispatcher.providers.validity import time_left
 
 MIN_TTL: Final = timedelta(seconds=20)
@@ -153,7 +154,13 @@ class VonageOptions(PluginOptions):
     receipt_url: Annotated[Url, Field(max_length=100)] | None = None
     signature_secret: Secret | None = None
     signature_method: Literal["md5", "sha1", "sha256", "sha512"] = "sha256"
+    signature: NoSignature | None = None
     join: timedelta = Field(InboundPart.JOIN, ge=timedelta(0), le=timedelta(hours=1))
+
+    @model_validator(mode="after")
+    def _verifies_or_says_so(self) -> Self:
+        require_one("signature_secret", self.signature_secret, self.signature)
+        return self
 
 
 class Vonage(HttpPlugin):
@@ -169,6 +176,7 @@ class Vonage(HttpPlugin):
         self._options = options = read_options(VonageOptions, config)
         headers = {"Authorization": basic_auth(options.api_key, options.api_secret)}
         super().__init__(config, options, headers=headers, transport=transport)
+        warn_if_unsigned(config.name, options.signature)
         self._now = now
         self._receipt_url = options.receipt_url or config.receipt_url
         self._url = httpx.URL(f"{options.url}/sms/json")
@@ -177,8 +185,7 @@ class Vonage(HttpPlugin):
         """Verify and read a delivery receipt or an inbound message, in a query, a form or JSON."""
         fields = _fields(request)
         self._verify(fields)
-        ref = text_field(fields, "messageId")
-        if not ref:
+        if not (ref := text_field(fields, "messageId")):
             raise BadReceipt("the receipt has no messageId")
         if "status" in fields:
             return [_report(ref, fields)]
@@ -229,11 +236,8 @@ class Vonage(HttpPlugin):
             for name in sorted(fields)
             if name != "sig"
         )
-        digest = hmac.new(
-            secret.get_secret_value().encode(),
-            signed.encode(errors="replace"),
-            self._options.signature_method,
-        ).hexdigest()
+        key, text = secret.get_secret_value().encode(), signed.encode(errors="replace")
+        digest = hmac.digest(key, text, self._options.signature_method).hex()
         check_signature(text_field(fields, "sig").lower(), digest)
 
 
@@ -252,10 +256,9 @@ def _fields(request: ReceiptRequest) -> Mapping[str, object]:
         return request.query
     if "json" not in request.headers.get("content-type", ""):
         return dict(form_fields(request.body))
-    fields = json_object(request.body)
-    if not fields:
-        raise BadReceipt("the receipt is not a JSON object")
-    return fields
+    if fields := json_object(request.body):
+        return fields
+    raise BadReceipt("the receipt is not a JSON object")
 
 
 def _report(ref: str, fields: Mapping[str, object]) -> ReceiptReport:

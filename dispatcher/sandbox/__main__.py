@@ -15,9 +15,16 @@ def main() -> None:
     parser.add_argument(
         "--settings", default="{}", help="settings as JSON, or @FILE to read them from a file"
     )
+    parser.add_argument(
+        "--post-to",
+        action="append",
+        default=[],
+        metavar="HOST[:PORT]",
+        help="where receipts may be posted besides the host of receipt_url; may be repeated",
+    )
     args = parser.parse_args()
     try:
-        settings = read_settings(args.settings)
+        settings = read_settings(args.settings, post_to=args.post_to)
     except (OSError, ValueError) as error:
         parser.error(f"--settings: {error}")
     run(args.host, args.port, settings, smpp_port=args.smpp_port)

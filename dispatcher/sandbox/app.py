@@ -9,17 +9,19 @@ from functools import partial
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from pydantic import ValidationError
 
 from dispatcher.sandbox.handset import HandsetMessage
 from dispatcher.sandbox.network import Network, ReceivedSubmit, SandboxMessage, SubmitDecision
 from dispatcher.sandbox.numbers import SPECIAL, SubmitAnswer
 from dispatcher.sandbox.receipts import ReceiptSender
-from dispatcher.sandbox.settings import SandboxSettings, http_url
+from dispatcher.sandbox.settings import FixedAtStart, SandboxSettings, http_url
 from dispatcher.sandbox.smsc import NoReceiverBound, Smsc
 
 _SILENCE_SECONDS = 120.0
 _MAX_PAGE = 10_000
+_OPEN = frozenset({"/submit", "/numbers", "/healthz"})
 _STATUS_OF_ERROR = {"account_refused": 403}
 
 
@@ -27,14 +29,14 @@ class Sandbox:
     """One simulated SMSC, with its state in memory."""
 
     def __init__(self, settings: SandboxSettings) -> None:
-        self.network = Network(settings)
+        self.network = Network(settings.started())
         self._receipts: ReceiptSender | None = None
         self._smsc: Smsc | None = None
         self._in_flight = 0
 
     def app(self) -> web.Application:
         """Return the application; it opens and closes its resources with its server."""
-        app = web.Application(client_max_size=1024 * 1024)
+        app = web.Application(client_max_size=1024 * 1024, middlewares=[_guard(self.network)])
         app.on_startup.append(self._open)
         app.on_cleanup.append(self._close)
         app.add_routes(
@@ -57,11 +59,14 @@ class Sandbox:
         received_at = time.time()
         self._in_flight += 1
         try:
-            if not self._may_submit(request):
+            token = self.network.settings.token
+            if token and not _has_token(request, token):
                 self.network.counts.invalid += 1
                 return _error(401, "unauthorized", "the bearer token is missing or wrong")
             try:
                 submit = _read_submit(await request.read(), received_at=received_at)
+                if submit.receipt_url is not None:
+                    self.network.settings.require_destination(submit.receipt_url)
             except ValueError as error:
                 self.network.counts.invalid += 1
                 return _error(400, "invalid", str(error))
@@ -117,7 +122,7 @@ class Sandbox:
             if not isinstance(changes, dict):
                 return _error(400, "invalid", "the body must be an object of settings")
             self.network.change(self.network.settings.changed(changes))
-        except ValidationError as error:
+        except (ValidationError, FixedAtStart) as error:
             return _error(422, "invalid", str(error))
         except ValueError:
             return _error(400, "invalid", "the body is not JSON")
@@ -159,11 +164,6 @@ class Sandbox:
         await self.smsc.close()
         await self._open_receipts.close()
 
-    def _may_submit(self, request: web.Request) -> bool:
-        token = self.network.settings.token
-        authorization = request.headers.get("Authorization", "")
-        return not token or hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode())
-
     def _deliver_inbound(self, message: HandsetMessage) -> int:
         url = self.network.settings.receipt_url
         try:
@@ -198,6 +198,30 @@ class Sandbox:
     def _count_receipt(self, message: SandboxMessage, word: str) -> None:
         message.status = word
         self._open_receipts.counts.receipts_sent += 1
+
+
+def _guard(network: Network) -> Middleware:
+    """
+    Return what each request must pass: the token, if it is for control, and a body that is JSON.
+
+    A page in somebody's browser can send a body to any address, but not JSON.
+    """
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path not in _OPEN and not _has_token(request, network.settings.control_token):
+            return _error(401, "unauthorized", "the control token is missing or wrong")
+        if request.body_exists and request.content_type != "application/json":
+            return _error(415, "not_json", "the Content-Type must be application/json")
+        return await handler(request)
+
+    return guarded
+
+
+def _has_token(request: web.Request, token: str | None) -> bool:
+    """Whether a request has this bearer token; without a token none has."""
+    shown = request.headers.get("Authorization", "").encode(errors="replace")
+    return bool(token) and hmac.compare_digest(shown, f"Bearer {token}".encode())
 
 
 async def _response(request: web.Request, decision: SubmitDecision) -> web.Response:

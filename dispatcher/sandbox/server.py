@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -63,19 +64,24 @@ def run(
     *,
     smpp_port: int | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM."""
+    """Serve until SIGINT or SIGTERM. Without a control token one is made up, and printed."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_run(host, port, settings, smpp_port))
+        runner.run(_run(host, port, settings or SandboxSettings(), smpp_port))
 
 
-async def _run(host: str, port: int, settings: SandboxSettings | None, smpp_port: int | None) -> None:
+async def _run(host: str, port: int, settings: SandboxSettings, smpp_port: int | None) -> None:
+    made_up = settings.control_token is None
+    if made_up:
+        settings = settings.model_copy(update={"control_token": secrets.token_urlsafe(24)})
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving_both(settings, host=host, port=port, smpp_port=smpp_port) as servers:
         smpp = "" if servers.smpp_port is None else f", SMPP on {host}:{servers.smpp_port}"
-        # the only output of the program: it shows the port chosen for 0
+        # the only output of the program: the port chosen for 0, and a token that nobody has named
         print(f"sandbox on {servers.url}{smpp}", flush=True)  # noqa: T201
+        if made_up:
+            print(f"control token {settings.control_token}", flush=True)  # noqa: T201
         await stop.wait()
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Generic, Protocol
 
 from dispatcher.batching import Batcher, Request, Result
+from dispatcher.domain.callbacks.urls import UrlRules
 from dispatcher.domain.delivery.provider import Provider, ProviderConfig
 from dispatcher.domain.routing.provider_state import ProviderState
 from dispatcher.domain.tier import Tier
@@ -81,6 +82,13 @@ class Context:
     def now(self) -> datetime:
         """Return the time of Postgres."""
         return self.time.now()
+
+    @property
+    def url_rules(self) -> UrlRules:
+        """The rules for every URL that callbacks go to."""
+        return UrlRules(
+            allow_private=self.settings.callback_private, https_only=self.settings.callback_https_only
+        )
 
     def batcher(self, batched: "Batched[Request, Result]") -> Batcher[Request, Result]:
         """Return the one batcher of this use case in this process."""

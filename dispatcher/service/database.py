@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from dispatcher.domain.errors import Unavailable
 from dispatcher.store.engine import is_retryable, is_unavailable
+from dispatcher.store.pooler import allow_pauses
 from dispatcher.store.silent_peers import deadline_of
 
 T = TypeVar("T")
@@ -59,12 +60,12 @@ class Database:
         """
         Return the result of `work` that is one statement.
 
-        It commits with the statement, which saves two round trips. Retries and
-        raises as `transact` does.
+        It commits with the statement, which saves two round trips, or behind a
+        pooler as a transaction. Retries and raises as `transact` does.
         """
 
         async def once() -> T:
-            async with self._autocommit.connect() as connection:
+            async with self._autocommit.begin() as connection:
                 return await work(connection)
 
         return await self._with_retries(once)
@@ -75,12 +76,15 @@ class Database:
         Reserve one connection for statements that share a temporary table.
 
         The connection is closed when the block ends, so that no temporary table
-        outlives it. Each statement has a deadline of its own, and retries and
-        raises as `single` does.
+        outlives it: behind a pooler they are one transaction, which is rolled
+        back. Each statement has a deadline of its own, and retries and raises
+        as `single` does.
         """
 
         async def connect() -> AsyncConnection:
-            return await self._autocommit.connect()
+            connection = await self._autocommit.connect()
+            await allow_pauses(connection)
+            return connection
 
         connection = await self._with_retries(connect)
         deadline = await deadline_of(connection)

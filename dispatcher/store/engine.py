@@ -9,24 +9,19 @@ from psycopg import DataError
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from dispatcher.store.database_url import sqlalchemy_url
+from dispatcher.store.pooler import Connector, detect_poolers
 from dispatcher.store.silent_peers import watch_connections
-
-# The time-outs are short, so that a process that was stopped in a transaction does not block others.
-# Sequential scans are off because every statement of ours has an index; right after a bulk load the
-# planner's statistics would make it scan instead, for each row of a join.
-_SESSION = (
-    "-c statement_timeout=10000 -c lock_timeout=5000"
-    " -c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c jit=off -c enable_seqscan=off"
-)
 
 RETRYABLE = frozenset({"40001", "40P01"})
 """The codes of a serialization failure and a deadlock."""
+
+_READ_ONLY = "25006"
 
 
 def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
@@ -40,15 +35,17 @@ def open_engine(url: str, *, pool_size: int, name: str) -> AsyncEngine:
         pool_recycle=1800,
         hide_parameters=True,  # errors are logged, and the texts of messages must not be
         connect_args={
-            "options": _SESSION,
+            "async_creator_fn": Connector(),
             "application_name": f"sms-dispatcher {name}",
             "connect_timeout": 5,
             "keepalives_idle": 10,
             "tcp_user_timeout": 15000,
         },
     )
+    detect_poolers(engine)
     watch_connections(engine)
     event.listen(engine.sync_engine, "connect", _register_array_dumper)
+    event.listen(engine.sync_engine, "handle_error", _leave_read_only_server)
     return engine
 
 
@@ -56,9 +53,10 @@ def _register_array_dumper(connection: DBAPIConnection, _: ConnectionPoolEntry) 
     connection.adapters.register_dumper(list, ArrayDumper)
 
 
-def sqlalchemy_url(url: str) -> str:
-    """Return a Postgres URL of any form with the psycopg driver."""
-    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+def _leave_read_only_server(context: ExceptionContext) -> None:
+    """Replace all connections once a server is read-only: another server may have taken its place."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def is_retryable(error: DBAPIError) -> bool:
@@ -83,7 +81,7 @@ def means_unavailable(sqlstate: str) -> bool:
     # 08 connection, 53 resources, 57P0x shutdown, 57014 time-out, 25006 read-only, 55P03 lock
     # time-out, 25P03 idle in transaction
     return sqlstate[:2] in {"08", "53"} or sqlstate in {
-        "57P01", "57P02", "57P03", "57014", "25006", "55P03", "25P03",
+        "57P01", "57P02", "57P03", "57014", _READ_ONLY, "55P03", "25P03",
     }  # fmt: skip
 
 

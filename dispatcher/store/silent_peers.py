@@ -89,6 +89,7 @@ def watch_connections(engine: AsyncEngine) -> None:
             try:
                 with ConnectionDeadline(pings, connection):
                     dialect.do_ping(connection)
+                    connection.rollback()  # sends nothing unless a pooler made it a transaction
             except dialect.loaded_dbapi.Error as error:
                 raise InvalidatePoolError("the connection was lost") from error
         record.info[_DEADLINE] = deadline = ConnectionDeadline(in_use, connection)

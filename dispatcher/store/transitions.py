@@ -38,6 +38,7 @@ _CALLBACKS = """
         UNION ALL
         SELECT w.url, w.id, w.event FROM webhooks w
         WHERE w.account_id = v.account_id AND w.dialect = b.dialect AND v.status = ANY(w.statuses)
+          AND w.disabled_at IS NULL
           AND NOT EXISTS (
               SELECT 1 FROM message_events e WHERE e.message_id = v.id AND e.status = v.status
           )

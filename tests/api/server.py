@@ -24,6 +24,7 @@ def running_api(settings: Settings, *, most_connections: int = 1000) -> Iterator
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)

@@ -1,5 +1,6 @@
 import asyncio
 
+import pytest
 from pydantic import SecretStr
 
 from dispatcher.settings import Settings
@@ -50,6 +51,15 @@ def test_readyz_is_503_with_the_fault_while_postgres_is_away_and_healthz_is_not(
             assert (await client.get("/healthz")).status_code == 200
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("sign", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_readyz_shows_the_status_alone_to_whom_a_proxy_lets_in(world: World, sign: str) -> None:
+    async def story(api: ApiClient) -> None:
+        response = await api.http.get("/readyz", headers={sign: "203.0.113.9"})
+        assert (response.status_code, response.json()) == (200, {"status": "degraded"})
+
+    run_with_api(world, story)
 
 
 def test_health_needs_no_key_and_keeps_problem_details(world: World) -> None:

@@ -1,21 +1,30 @@
-"""Wrong credentials: an address over its quota costs no query, and keeps out nobody who was let in before."""
+"""Wrong credentials: an address over its quota costs no query, and keeps out nobody with a right one."""
 
 import asyncio
+import time
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 
+import httpx
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from dispatcher.api.limits.logins import AT_ONCE, LOGGED_A_MINUTE, Logins, Presented
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.domain.errors import NotAuthenticated
-from dispatcher.service.accounts import credentials
+from dispatcher.service.accounts import credentials, operators, tokens
+from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.settings import Settings
 from tests.api.client import open_client
 from tests.world import World
 
 LIMIT = 5
+HOUR = timedelta(hours=1)
+PASSWORD = "correct horse battery"
 WRONG = b64encode(b"ann:wrong").decode()
 DOORS = {
     "emess": ("POST", "/api/v0/sms/send", {"Authorization": "Bearer a.b.c"}, b""),
@@ -28,6 +37,15 @@ DOORS = {
     "manage token": ("GET", "/manage/v1/lanes", {"Authorization": "Bearer wrong"}, b""),
     "manage login": ("GET", "/manage/v1/lanes", {"Authorization": f"Basic {WRONG}"}, b""),
 }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A request with a credential."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -67,6 +85,129 @@ def test_many_wrong_keys_at_once_cost_few_checks_and_a_known_client_goes_on(sett
             assert statuses.keys() <= {403, 429}
             assert statuses[403] <= LIMIT + AT_ONCE
             assert (await client.get("/sms/x", headers=good)).status_code == 404
+
+    world.run(story)
+
+
+KINDS = {
+    "emsgnow": CredentialKind.API_KEY,
+    "formpost": CredentialKind.API_KEY,
+    "formpost user": CredentialKind.USER,
+    "scheduler": CredentialKind.BEARER,
+    "smsgate": CredentialKind.LOGIN,
+    "manage": CredentialKind.BEARER,
+}
+
+
+def _shown(door: str, key: NewKey) -> Shown:
+    """Return the path, headers and body with this credential."""
+    basic = {"Authorization": f"Basic {b64encode(f'{key.name}:{key.secret}'.encode()).decode()}"}
+    return {
+        "emsgnow": Shown("GET", "/sms/x", {"X-API-Key": key.secret}),
+        "formpost": Shown("GET", "/api/v2/account/balance", {"X-API-Key": key.secret}),
+        "formpost user": Shown("POST", f"/v1/sms/send?username={key.name}&password={key.secret}", {}),
+        "scheduler": Shown("GET", "/api/v1/sms/1", {"Authorization": f"Bearer {key.secret}"}),
+        "smsgate": Shown("GET", "/api/3rdparty/v1/messages", basic),
+        "manage": Shown("GET", "/manage/v1/lanes", {"Authorization": f"Bearer {key.secret}"}),
+    }[door]
+
+
+async def _fail_too_often(client: httpx.AsyncClient, door: str) -> None:
+    """Fail at this door until the address is over its quota."""
+    for n in range(3 * LIMIT):
+        shown = _shown(door, NewKey(0, f"name{n}", f"sms_wrong{n}", None))
+        answer = await client.request(shown.method, shown.path, headers=shown.headers)
+    assert answer.status_code == 429, answer.text
+
+
+@pytest.mark.parametrize("door", KINDS)
+def test_a_right_secret_is_let_in_whatever_its_address_did(settings: Settings, door: str) -> None:
+    world = World(settings.model_copy(update={"address_rate_limit": LIMIT}))
+    dialect = door.partition(" ")[0]
+
+    async def story() -> None:
+        owner = None if dialect == "manage" else world.caller.account
+        keys = [await credentials.create(world.ctx, owner, KINDS[door], dialect=dialect) for _ in range(2)]
+        async with open_client(world) as client:
+            await _fail_too_often(client, door)
+            for key in keys:
+                shown = _shown(door, key)
+                answer = await client.request(shown.method, shown.path, headers=shown.headers)
+                assert answer.status_code not in (401, 403, 429), answer.text
+
+    world.run(story)
+
+
+def test_a_signed_token_and_a_refresh_token_are_let_in_whatever_their_address_did(settings: Settings) -> None:
+    changed = {"address_rate_limit": LIMIT, "jwt_secret": SecretStr("x" * 40)}
+    world = World(settings.model_copy(update=changed))
+
+    async def story() -> None:
+        key = await credentials.create(
+            world.ctx, world.caller.account, CredentialKind.LOGIN, dialect="smsgate"
+        )
+        caller = await credentials.by_pair(
+            world.ctx, CredentialKind.LOGIN, str(key.name), key.secret, dialect="smsgate"
+        )
+        issued = await tokens.issue(world.ctx, caller, validity=HOUR, refresh_for=HOUR)
+        path, bearer = "/api/3rdparty/v1/messages", {"Authorization": f"Bearer {issued.access}"}
+        async with open_client(world) as client:
+            for n in range(3 * LIMIT):
+                wrong = await client.get(path, headers={"Authorization": f"Bearer a.b.{n}"})
+            assert wrong.status_code == 429
+            assert (await client.get(path, headers=bearer)).status_code == 200
+            refresh = {"Authorization": f"Bearer {issued.refresh}"}
+            answer = await client.post("/api/3rdparty/v1/auth/token/refresh", headers=refresh)
+            assert answer.status_code == 201, answer.text
+
+    world.run(story)
+
+
+def test_a_right_password_is_let_in_though_its_address_guesses_names_and_no_answer_shows_a_name(
+    settings: Settings,
+) -> None:
+    world = World(settings.model_copy(update={"address_rate_limit": LIMIT}))
+
+    async def story() -> None:
+        for name in ("ann", "bob"):
+            await operators.create(world.ctx, name, PASSWORD)
+        async with open_client(world) as client:
+
+            async def log_in(name: str, password: str) -> tuple[int, str, float]:
+                started = time.perf_counter()
+                answer = await client.get("/manage/v1/lanes", auth=(name, password))
+                return answer.status_code, answer.text, time.perf_counter() - started
+
+            for n in range(LIMIT):
+                await log_in(f"name{n}", "wrong")
+            one = await log_in("bob", "wrong")
+            other = await log_in("nobody", "wrong")
+            assert one[:2] == other[:2]
+            assert one[0] == 429
+            assert min(one[2], other[2]) >= 0.9
+            assert (await log_in("ann", PASSWORD))[0] == 200
+
+    world.run(story)
+
+
+def test_a_revoked_key_costs_one_query_in_a_while_of_an_address_over_its_quota(settings: Settings) -> None:
+    world = World(settings.model_copy(update={"address_rate_limit": LIMIT}))
+
+    async def story() -> None:
+        key = await credentials.create(
+            world.ctx, world.caller.account, CredentialKind.BEARER, dialect="scheduler"
+        )
+        shown = _shown("scheduler", key)
+        async with open_client(world) as client:
+            assert (await client.get(shown.path, headers=shown.headers)).status_code == 404
+            await _fail_too_often(client, "scheduler")
+            await credentials.revoke(world.ctx, world.caller.account, key.id)
+            await client.get(shown.path, headers=shown.headers)
+            await world.all("ALTER TABLE credentials RENAME TO away")
+            try:
+                assert (await client.get(shown.path, headers=shown.headers)).status_code == 429
+            finally:
+                await world.all("ALTER TABLE away RENAME TO credentials")
 
     world.run(story)
 

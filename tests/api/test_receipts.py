@@ -116,22 +116,28 @@ class CalledProvider(ScriptedProvider):
         return []
 
 
+@pytest.mark.parametrize("before", ["", "/in"])
 @pytest.mark.parametrize(
-    ("public_url", "url"),
+    ("public_url", "root_path", "base"),
     [
-        (None, "http://api/receipts/sim?id=7&x=%2B1"),
-        ("https://sms.example.org/in", "https://sms.example.org/in/receipts/sim?id=7&x=%2B1"),
+        (None, None, "http://api"),
+        (None, "/in", "http://api/in"),
+        ("https://sms.example.org/in", None, "https://sms.example.org/in"),
+        ("https://sms.example.org/in", "/in", "https://sms.example.org/in"),
+        ("https://receipts.example.org", "/in", "https://receipts.example.org"),
     ],
 )
-def test_a_provider_may_sign_the_whole_url_it_called(
-    settings: Settings, public_url: str | None, url: str
+def test_a_provider_may_sign_the_whole_url_it_called_whether_or_not_a_proxy_removes_the_root_path(
+    settings: Settings, public_url: str | None, root_path: str | None, base: str, before: str
 ) -> None:
-    world = World(settings.model_copy(update={"public_url": public_url}))
+    if before and not (public_url or root_path):
+        return
+    world = World(settings.model_copy(update={"public_url": public_url, "root_path": root_path}))
     world.providers["sim"] = provider = CalledProvider()
 
     async def story(api: ApiClient) -> None:
-        assert (await api.http.post("/receipts/sim?id=7&x=%2B1")).status_code == 200
-        assert provider.called == [url]
+        assert (await api.http.post(f"{before}/receipts/sim?id=7&x=%2B1")).status_code == 200
+        assert provider.called == [f"{base}/receipts/sim?id=7&x=%2B1"]
 
     run_with_api(world, story)
 

@@ -151,6 +151,16 @@ def test_a_sane_request_id_is_echoed_in_every_response() -> None:
     with_router(story, make("one", "/one"))
 
 
+@pytest.mark.parametrize("path", ["/one", "/nothing", "/one/crash"])
+def test_no_cache_keeps_an_answer_with_data(path: str) -> None:
+    async def story(http: httpx.AsyncClient) -> None:
+        response = await http.get(path)
+        assert "json" in response.headers["content-type"]
+        assert response.headers["cache-control"] == "no-store"
+
+    with_router(story, make("one", "/one"))
+
+
 @pytest.mark.parametrize("result", [None, "", "a b", "x" * 129, "a\tb", '"quoted"', "né"])
 def test_without_a_sane_request_id_a_new_one_is_made(result: str | None) -> None:
     async def story(http: httpx.AsyncClient) -> None:

@@ -32,11 +32,11 @@ def _environment(settings: Settings, **changed: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def _serving(settings: Settings) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
+def _serving(settings: Settings, **changed: str) -> Iterator[tuple[httpx.Client, "subprocess.Popen[str]"]]:
     port = free_port()
     with subprocess.Popen(
         [sys.executable, "-c", _SERVE, str(port)],
-        env=_environment(settings),
+        env=_environment(settings, **changed),
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
@@ -119,3 +119,71 @@ def test_a_port_that_is_taken_ends_the_process(settings: Settings) -> None:
         )
     assert process.returncode != 0
     assert "address already in use" in process.stderr
+
+
+def test_management_has_a_listener_of_its_own_that_ends_with_the_process(settings: Settings) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with (
+        _serving(settings, DISPATCHER_MANAGE_LISTEN=address) as (public, process),
+        httpx.Client(base_url=f"http://{address}", timeout=30) as operators,
+    ):
+        for path in ("/manage/v1/accounts", "/manage/v1/docs", "/manage/v1/openapi.json"):
+            assert "There is no API at this path" in public.get(path).text
+            assert "There is no API at this path" not in operators.get(path).text
+        assert operators.get("/manage/v1/accounts").status_code == 401
+        for path in ("/api/v1/sms/1", "/receipts/x", "/sms", "/api/v2"):
+            assert "There is no API at this path" in operators.get(path).text
+        assert (
+            "Management API" in public.get("/docs").text,
+            "SMS Scheduler" in public.get("/docs").text,
+        ) == (
+            False,
+            True,
+        )
+        overview = operators.get("/docs").text
+        assert "Management API" in overview
+        assert "SMS Scheduler" not in overview
+        assert operators.get("/docs/assets/swagger-ui.css").status_code == 200
+        assert operators.get("/readyz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode in {0, -signal.SIGTERM}
+    assert "Traceback" not in errors
+
+
+def test_management_can_be_off(settings: Settings) -> None:
+    with _serving(settings, DISPATCHER_MANAGE_LISTEN="off") as (client, _):
+        assert "There is no API at this path" in client.get("/manage/v1/accounts").text
+        assert client.get("/api/v1/sms/1").status_code == 401
+
+
+def test_a_taken_port_of_the_management_listener_ends_the_process(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        process = subprocess.run(
+            [sys.executable, "-c", _SERVE, str(free_port())],
+            env=_environment(settings, DISPATCHER_MANAGE_LISTEN=address),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert process.returncode != 0
+    assert "address already in use" in process.stderr.lower()
+    assert "Traceback" not in process.stderr
+
+
+def test_nobody_s_word_about_a_client_s_address_counts_unless_a_setting_says_so(settings: Settings) -> None:
+    asked = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+    seen = {}
+    for trusted in ("", "127.0.0.1"):
+        changed = {"DISPATCHER_FORWARDED_ALLOW_IPS": trusted, "FORWARDED_ALLOW_IPS": "*"}
+        with _serving(settings, **changed) as (client, process):
+            client.get("/api/v1/sms/1", headers=asked)
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=30)
+        lines = [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
+        seen[trusted] = [line["client"] for line in lines if line.get("path") == "/api/v1/sms/1"]
+        warned = [line["peer"] for line in lines if line["event"] == "proxy_not_believed"]
+        assert warned == ([] if trusted else ["127.0.0.1"])
+    assert seen == {"": ["127.0.0.1"], "127.0.0.1": ["203.0.113.9"]}

@@ -4,6 +4,7 @@ import pytest
 from dispatcher.callbacks.connector import PrivateAddress, open_connector
 from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
+from dispatcher.domain.callbacks.urls import UrlRules
 from tests.callbacks.internet import Internet, Names, run, run_on_internet
 from tests.providers.peer import Reply as Answer
 from tests.providers.peer import always, http_reply, listening
@@ -48,7 +49,7 @@ def test_a_name_with_any_private_address_is_refused_and_nothing_is_connected(add
         poster = HttpPoster(resolver=Names(addresses))
         reply = await poster.post(a_call())
         await poster.close()
-        assert reply == CallbackReply(None, "the host hook.example has a private address", refused=True)
+        assert reply == CallbackReply(None, "the host hook.example has a private address")
         assert internet.connections == []
 
     run_on_internet(work)
@@ -75,7 +76,7 @@ def test_a_name_rebound_before_the_next_connection_is_refused() -> None:
             names = Names([PUBLIC], ["127.0.0.1"])
             poster = HttpPoster(resolver=names)
             assert (await poster.post(a_call())).status == 200
-            assert (await poster.post(a_call())).refused
+            assert "private" in (await poster.post(a_call())).reason
             await poster.close()
             assert len(names.asked) == 2
             assert internet.connections == [PUBLIC]
@@ -155,7 +156,7 @@ def test_names_resolved_by_the_system_are_checked() -> None:
 def test_a_private_name_is_called_where_that_is_allowed() -> None:
     async def work() -> None:
         async with listening(always(http_reply(204))) as peer:
-            poster = HttpPoster(allow_private=True)
+            poster = HttpPoster(rules=UrlRules(allow_private=True))
             reply = await poster.post(a_call(f"http://localhost:{peer.port}/"))
             await poster.close()
             assert reply == CallbackReply(204, "HTTP 204")

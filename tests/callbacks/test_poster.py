@@ -11,6 +11,7 @@ import pytest
 
 from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, Poster
+from dispatcher.domain.callbacks.urls import UrlRules
 from dispatcher.version import VERSION
 from tests.callbacks.internet import Names, run
 from tests.providers.peer import Reply as Answer
@@ -27,7 +28,10 @@ async def a_poster(
     connect_timeout: timedelta = timedelta(seconds=5),
 ) -> AsyncIterator[Poster]:
     poster = HttpPoster(
-        allow_private=True, resolver=resolver, timeout=timeout, connect_timeout=connect_timeout
+        rules=UrlRules(allow_private=True),
+        resolver=resolver,
+        timeout=timeout,
+        connect_timeout=connect_timeout,
     )
     try:
         yield poster
@@ -293,7 +297,7 @@ def test_https_to_a_server_without_tls_is_a_reply() -> None:
 def test_a_poster_may_be_closed_twice_and_without_a_call() -> None:
     async def work() -> None:
         async with listening(always(http_reply(200))) as peer:
-            poster = HttpPoster(allow_private=True)
+            poster = HttpPoster(rules=UrlRules(allow_private=True))
             await poster.close()
             assert (await poster.post(a_call(peer.url))).status == 200
             await poster.close()

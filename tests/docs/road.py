@@ -32,6 +32,7 @@ from dispatcher.settings import ProviderSettings, Settings
 from tests.api.server import running_api
 from tests.conftest import plain_url
 from workers.loop import LoopThread
+from workers.own_queue import OwnQueue
 from workers.process import ProcessParts, opener
 from workers.tasks import add_tasks
 
@@ -163,7 +164,9 @@ def _sandbox() -> Iterator[str]:
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def main() -> None:
-        async with serving(SandboxSettings(latency_ms=0, receipt_delay_ms=1000)) as address:
+        async with serving(
+            SandboxSettings(latency_ms=0, receipt_delay_ms=1000, post_to=["127.0.0.1"])
+        ) as address:
             url.put(address)
             await stop.wait()
 
@@ -193,7 +196,9 @@ async def _application(settings: Settings) -> NewKey:
 def _worker(settings: Settings) -> Iterator[Celery]:
     """Open a worker's loop with its tasks; the test calls the tasks as Celery would."""
     celery = celery_app(settings)
-    loop: LoopThread[ProcessParts] = LoopThread(opener(settings, frozenset({Tier.STANDARD.value})))
+    loop: LoopThread[ProcessParts] = LoopThread(
+        opener(settings, frozenset({Tier.STANDARD.value}), OwnQueue(celery))
+    )
     loop.start()
     add_tasks(celery, lambda: loop)
     try:

@@ -49,6 +49,7 @@ def test_no_door_has_a_reader_of_its_own() -> None:
         "domain/iso_time.py",
         "lanes/wake.py",
         "lanes/breaker.py",
+        "lanes/refusals.py",
         "producer/requests.py",
         "store/messages/views.py",
     }

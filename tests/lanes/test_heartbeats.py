@@ -13,7 +13,15 @@ import pytest
 from redis.asyncio import Redis
 
 from dispatcher.lanes.connect import open_async_redis
-from dispatcher.lanes.heartbeats import SILENT, Heartbeats, LaneReading, QueueState, queue_state
+from dispatcher.lanes.heartbeats import (
+    SILENT,
+    Heartbeats,
+    LaneReading,
+    Liveness,
+    QueueState,
+    liveness,
+    queue_state,
+)
 from dispatcher.lanes.process_report import ProcessReport
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -21,16 +29,20 @@ LONG_AGO = NOW - timedelta(minutes=5)
 QUEUES = ("critical", "bulk")
 
 
-def _worker(*, at: datetime = NOW, started: datetime = LONG_AGO, pid: int = 7) -> ProcessReport:
-    return ProcessReport("worker bulk", "here", pid, frozenset({"bulk"}), started, at, timedelta())
-
-
-def _reading(
-    consumed: Mapping[str, datetime | None], workers: Sequence[ProcessReport] = (), waiting: int = 0
-) -> LaneReading:
-    return LaneReading(
-        {"critical": None, "bulk": None, **consumed}, {"bulk": waiting, "critical": 0}, workers
+def _worker(
+    *,
+    at: datetime = NOW,
+    started: datetime = LONG_AGO,
+    consumed: datetime | None = NOW,
+    pid: int = 7,
+) -> ProcessReport:
+    return ProcessReport(
+        "worker bulk", "here", pid, frozenset({"bulk"}), started, at, timedelta(), consumed=consumed
     )
+
+
+def _reading(consumed: Mapping[str, datetime | None], workers: Sequence[ProcessReport] = ()) -> LaneReading:
+    return LaneReading({"critical": None, "bulk": None, **consumed}, workers)
 
 
 @pytest.mark.parametrize(
@@ -39,17 +51,38 @@ def _reading(
         (_reading({"bulk": NOW - SILENT}), QueueState.CONSUMED),
         (_reading({"bulk": LONG_AGO}), QueueState.ABSENT),
         (_reading({}), QueueState.ABSENT),
-        (_reading({"bulk": LONG_AGO}, [_worker()], waiting=3), QueueState.HANGS),
+        (_reading({"bulk": LONG_AGO}, [_worker(consumed=LONG_AGO)]), QueueState.HANGS),
+        (_reading({"bulk": LONG_AGO}, [_worker(consumed=None)]), QueueState.HANGS),
+        # It consumes its own queue, and not this one, which is probed: others are.
         (_reading({"bulk": LONG_AGO, "critical": NOW}, [_worker()]), QueueState.HANGS),
         (_reading({"bulk": LONG_AGO}, [_worker()]), QueueState.UNPROBED),
-        (_reading({}, [_worker(started=NOW)], waiting=1), QueueState.STARTING),
+        (_reading({}, [_worker(started=NOW, consumed=None)]), QueueState.STARTING),
         # The whole process stands still: it has reported nothing since.
-        (_reading({"bulk": LONG_AGO}, [_worker(at=LONG_AGO)], waiting=3), QueueState.HANGS),
-        (_reading({"bulk": LONG_AGO}, [_worker(), _worker(started=NOW)], waiting=3), QueueState.HANGS),
+        (_reading({"bulk": LONG_AGO}, [_worker(at=LONG_AGO, consumed=LONG_AGO)]), QueueState.HANGS),
+        (
+            _reading({"bulk": LONG_AGO}, [_worker(consumed=LONG_AGO), _worker(started=NOW, consumed=None)]),
+            QueueState.HANGS,
+        ),
     ],
 )
 def test_a_worker_that_lives_and_consumes_nothing_hangs(reading: LaneReading, state: QueueState) -> None:
     assert queue_state("bulk", reading, now=NOW) is state
+
+
+@pytest.mark.parametrize(
+    ("worker", "found"),
+    [
+        (_worker(), Liveness.WORKS),
+        (_worker(at=NOW - SILENT, consumed=NOW - SILENT), Liveness.WORKS),
+        (_worker(at=LONG_AGO), Liveness.SILENT),
+        (_worker(consumed=LONG_AGO), Liveness.STUCK),
+        (_worker(consumed=None), Liveness.STUCK),
+        (_worker(consumed=None, started=NOW), Liveness.STARTING),
+        (replace(_worker(consumed=None), queues=frozenset()), Liveness.WORKS),  # no worker: an API process
+    ],
+)
+def test_each_process_is_judged_by_what_it_reports_of_itself(worker: ProcessReport, found: Liveness) -> None:
+    assert liveness(worker, now=NOW) is found
 
 
 def test_a_report_is_read_as_it_was_written_until_its_process_withdraws_it(redis_url: str) -> None:
@@ -67,14 +100,20 @@ def test_a_report_is_read_as_it_was_written_until_its_process_withdraws_it(redis
     _run(redis_url, story)
 
 
-def test_tasks_that_nobody_takes_are_counted(redis_url: str) -> None:
+def test_a_queue_is_empty_until_a_task_waits_in_it_and_is_unknown_without_redis(redis_url: str) -> None:
     async def story(redis: "Redis") -> None:
-        await redis.rpush("bulk", "task", "task")
-        reading = await Heartbeats(redis).read(QUEUES, now=NOW)
-        assert reading is not None
-        assert reading.waiting == {"critical": 0, "bulk": 2}
+        heartbeats = Heartbeats(redis)
+        assert await heartbeats.is_empty("probe.here.7")
+        await redis.rpush("probe.here.7", "task")
+        assert not await heartbeats.is_empty("probe.here.7")
+        await heartbeats.forget_later("probe.here.7")
+        assert await redis.ttl("probe.here.7") > 0
+
+    async def away(redis: "Redis") -> None:
+        assert not await Heartbeats(redis).is_empty("probe.here.7")
 
     _run(redis_url, story)
+    _run("redis://127.0.0.1:1/0", away)
 
 
 def test_the_report_of_a_killed_process_of_this_machine_does_not_count(redis_url: str) -> None:

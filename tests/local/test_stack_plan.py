@@ -39,8 +39,8 @@ def provider(plan: StackPlan) -> Any:
 def test_each_queue_has_a_worker_and_the_less_urgent_ones_are_nice(tmp_path: Path) -> None:
     parts = StackPlan(tmp_path).processes()
     assert [p.name for p in parts] == [
-        "sandbox", "api", "worker-critical", "worker-standard", "worker-bulk", "worker-clock",
-        "worker-system", "beat", "flower",
+        "sandbox", "api", "worker-critical", "worker-critical-2", "worker-standard", "worker-bulk",
+        "worker-clock", "worker-system", "beat", "flower",
     ]  # fmt: skip
     assert {p.name: p.nice for p in parts if p.nice} == {"worker-bulk": 10, "worker-system": 5}
 
@@ -51,6 +51,7 @@ def test_no_secret_is_on_a_command_line(tmp_path: Path, monkeypatch: pytest.Monk
     secret = provider(plan)["options"]["receipts"]["signature"]["secret"]
     words = " ".join(word for part in plan.processes() for word in part.argv)
     assert secret not in words
+    assert plan.sandbox_token not in words
     assert plan.environment()["DISPATCHER_JWT_SECRET"] not in words
     assert "hidden" not in words
 
@@ -60,8 +61,16 @@ def test_the_receipt_secret_is_created_once_and_shared_with_the_sandbox(tmp_path
     file = tmp_path / "sandbox.json"
     secret = first["options"]["receipts"]["signature"]["secret"]
     assert secret == again["options"]["receipts"]["signature"]["secret"]
-    assert json.loads(file.read_text()) == {"receipt_secret": secret}
+    settings = json.loads(file.read_text())
+    assert settings == {"receipt_secret": secret, "control_token": StackPlan(tmp_path).sandbox_token}
+    assert len(settings["control_token"]) >= 32
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_the_sandbox_posts_receipts_to_the_api_alone(tmp_path: Path) -> None:
+    plan = StackPlan(tmp_path, "0.0.0.0", port=9000)
+    assert plan.processes()[0].argv[-1] == "--post-to=127.0.0.1:9000"
+    assert "--host=127.0.0.1" in plan.processes()[0].argv
 
 
 def test_sandbox_settings_of_the_user_are_kept(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event, text
 
 from dispatcher import Dispatcher
-from dispatcher.store.engine import sqlalchemy_url
+from dispatcher.store.database_url import sqlalchemy_url
 
 app = Flask(__name__)
 app.config["SQLALCHEMY_DATABASE_URI"] = sqlalchemy_url(os.environ["DATABASE_URL"])

@@ -7,11 +7,19 @@ from uuid import uuid4
 
 import pytest
 
-from dispatcher.domain.errors import Forbidden, Invalid, InvalidSubmission, KeyReused, NotFound
+from dispatcher.domain.errors import (
+    Forbidden,
+    Invalid,
+    InvalidPlan,
+    InvalidSubmission,
+    KeyReused,
+    NotFound,
+)
 from dispatcher.domain.messages.status import Status
 from dispatcher.producer import Dispatcher
 from dispatcher.service.accounts import accounts
 from dispatcher.service.submissions import templates
+from tests.hostile_urls import HOSTILE_URLS
 from tests.world import NUMBER, World
 
 HOUR = timedelta(hours=1)
@@ -229,3 +237,17 @@ def test_a_test_producer_pays_nothing() -> None:
     with Dispatcher.from_env(account="shop", test=True) as sms:
         batch = sms.send(NUMBER, "Hello")
         assert (batch.charged, sms.message(batch.messages[0].id).is_test) == (0, True)
+
+
+@pytest.mark.parametrize(("url", "reason"), HOSTILE_URLS.items())
+def test_a_hostile_callback_url_is_refused_with_the_reason(sms: Dispatcher, url: str, reason: str) -> None:
+    with pytest.raises(InvalidSubmission) as raised:
+        sms.send(NUMBER, "Hello", callback_url=url)
+    assert [fault.field for fault in raised.value.faults] == ["callback_url"]
+    assert reason in raised.value.faults[0].value
+    assert sms.balance() == 10_000
+
+
+def test_a_campaign_with_a_hostile_callback_url_is_refused(sms: Dispatcher) -> None:
+    with pytest.raises(InvalidPlan, match=r"callback_url: the address 168\.63\.129\.16 is private"):
+        sms.campaign("spring", audience=[{"to": NUMBER}], text="Hello", callback_url="https://168.63.129.16/")

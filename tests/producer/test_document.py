@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dispatcher.store.engine import sqlalchemy_url
+from dispatcher.store.database_url import sqlalchemy_url
 from tests.producer.conftest import count
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "producer.md"

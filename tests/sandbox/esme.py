@@ -146,8 +146,9 @@ class EsmeSession:
 @asynccontextmanager
 async def opened(**settings: object) -> AsyncIterator[EsmeSession]:
     """Yield a sandbox, without latency and delays unless the settings say so."""
-    fast = {"latency_ms": 0, "receipt_delay_ms": 0}
+    fast = {"latency_ms": 0, "receipt_delay_ms": 0, "control_token": "a-token"}
+    control = {"Authorization": "Bearer a-token"}
     async with serving_both(SandboxSettings.model_validate(fast | settings)) as (url, port):
         assert port is not None
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, headers=control, trust_env=False) as client:
             yield EsmeSession(port, client)

@@ -91,7 +91,14 @@ async def running_sandbox(
     *, receiver: Script = OPEN, call_timeout: float = 5.0, receiver_port: int = 0, **settings: Any
 ) -> AsyncIterator[RunningSandbox]:
     """Yield a running sandbox, without latency and delays unless the settings say so."""
-    fast = {"latency_ms": 0, "receipt_delay_ms": 0, "receipt_secret": SECRET, "token": TOKEN}
+    fast = {
+        "latency_ms": 0,
+        "receipt_delay_ms": 0,
+        "receipt_secret": SECRET,
+        "token": TOKEN,
+        "control_token": TOKEN,
+        "post_to": ["127.0.0.1"],
+    }
     async with (
         listening(receiver, port=receiver_port) as peer,
         serving(SandboxSettings.model_validate(fast | settings)) as url,

@@ -7,6 +7,7 @@ from dispatcher.domain.delivery.provider import Accepted, Deferred, Outcome, Rej
 from tests.sandbox.running_sandbox import run, running_sandbox
 
 NUMBER = "+254701234567"
+JSON = {"Content-Type": "application/json"}
 
 
 def test_it_stores_submits_with_their_times() -> None:
@@ -179,7 +180,7 @@ def test_a_wrong_token_is_refused() -> None:
 def test_a_malformed_submit_is_refused_and_counted_as_invalid(body: bytes) -> None:
     async def work() -> None:
         async with running_sandbox() as stage:
-            answer = await stage.client.post("/submit", content=body)
+            answer = await stage.client.post("/submit", content=body, headers=JSON)
             assert answer.status_code == 400
             assert answer.json()["error"]["code"] == "invalid"
             stats = await stage.stats()

@@ -1,3 +1,4 @@
+import os
 import re
 import signal
 import socket
@@ -7,6 +8,7 @@ import sys
 import httpx
 import pytest
 
+from dispatcher.sandbox.settings import SECRET_VARIABLE
 from dispatcher.smpp.constants import Command
 from dispatcher.smpp.pdu import encode
 
@@ -16,12 +18,18 @@ PROGRAM = [sys.executable, "-m", "dispatcher.sandbox"]
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_program_serves_until_it_is_stopped(number: signal.Signals) -> None:
     with subprocess.Popen(
-        [*PROGRAM, "--port", "0", "--settings", '{"tps": 7}'], stdout=subprocess.PIPE, text=True
+        [*PROGRAM, "--port", "0", "--settings", '{"tps": 7}'],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={name: value for name, value in os.environ.items() if name != SECRET_VARIABLE},
     ) as process:
         assert process.stdout is not None
         said = re.search(r"http://\S+", process.stdout.readline())
         assert said is not None
-        assert httpx.get(f"{said[0]}/settings", trust_env=False).json()["tps"] == 7
+        made_up = process.stdout.readline().removeprefix("control token ").strip()
+        assert httpx.get(f"{said[0]}/settings", trust_env=False).status_code == 401
+        control = {"Authorization": f"Bearer {made_up}"}
+        assert httpx.get(f"{said[0]}/settings", headers=control, trust_env=False).json()["tps"] == 7
         process.send_signal(number)
         assert process.wait(10) == 0
 

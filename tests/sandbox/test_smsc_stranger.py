@@ -17,7 +17,11 @@ smpplib_smpp = pytest.importorskip("smpplib.smpp")
 smpplib_gsm = pytest.importorskip("smpplib.gsm")
 smpplib_exceptions = pytest.importorskip("smpplib.exceptions")
 
-_SETTINGS = '{"latency_ms": 0, "receipt_delay_ms": 0, "smpp_system_id": "us", "smpp_password": "a-secret"}'
+_SETTINGS = (
+    '{"latency_ms": 0, "receipt_delay_ms": 0, "smpp_system_id": "us", "smpp_password": "a-secret",'
+    ' "control_token": "a-token"}'
+)
+_CONTROL = {"Authorization": "Bearer a-token"}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def sandbox() -> Iterator[tuple[httpx.Client, int]]:
         assert process.stdout is not None
         said = re.search(r"(http://\S+), SMPP on \S+:(\d+)", process.stdout.readline())
         assert said is not None
-        with httpx.Client(base_url=said[1], trust_env=False) as client:
+        with httpx.Client(base_url=said[1], headers=_CONTROL, trust_env=False) as client:
             yield client, int(said[2])
         process.terminate()
 

@@ -93,6 +93,24 @@ def test_what_no_batch_has_used_of_its_reservation_is_given_back_by_a_downgrade(
         assert connection.execute("SELECT balance FROM accounts").fetchall() == [(100,)]
 
 
+def test_a_webhook_that_was_registered_before_is_on(empty_database: str, alembic_config: Config) -> None:
+    command.upgrade(alembic_config, "0018")
+    with psycopg.connect(plain_url(empty_database), autocommit=True) as connection:
+        connection.execute("INSERT INTO accounts (name) VALUES ('shop')")
+        webhook = """
+            INSERT INTO webhooks (account_id, dialect, id, url, event, statuses)
+            VALUES (1, 'x', %s, 'u', 'e', '{}')
+        """
+        connection.execute(webhook, ("a",))
+        command.upgrade(alembic_config, "0019")
+        connection.execute(webhook, ("b",))  # as a process of the last version does
+        found = connection.execute("SELECT id, failing_since, disabled_at, disabled_reason FROM webhooks")
+        assert found.fetchall() == [("a", None, None, None), ("b", None, None, None)]
+        connection.execute("UPDATE webhooks SET disabled_at = now(), disabled_reason = 'gone'")
+        command.downgrade(alembic_config, "0018")
+        assert connection.execute("SELECT id FROM webhooks").fetchall() == [("a",), ("b",)]
+
+
 def _structure(connection: "psycopg.Connection[tuple[str]]", table: str) -> set[str]:
     """Return the names and definitions of a table's indexes and constraints."""
     rows = connection.execute(

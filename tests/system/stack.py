@@ -56,7 +56,12 @@ class Stack:
         self._tps = tps
         self._settings = settings
         self.sandboxes = [
-            httpx.Client(base_url=f"http://127.0.0.1:{free_port()}", timeout=10) for _ in range(sandboxes)
+            httpx.Client(
+                base_url=f"http://127.0.0.1:{free_port()}",
+                headers={"Authorization": f"Bearer {_SECRET}"},
+                timeout=10,
+            )
+            for _ in range(sandboxes)
         ]
         self.sandbox = self.sandboxes[0]
         self._smpp, self._smpp_port = smpp, free_port() if smpp is not None else 0
@@ -73,12 +78,12 @@ class Stack:
         upgrade(postgres.url)
         self.environment = environment = self._environment(postgres.url, valkey.url)
         sandboxes = (
-            _sandbox(name, client, smpp_port=self._smpp_port, settings=self._smpp)
+            sandbox_process(name, client, smpp_port=self._smpp_port, settings=self._smpp)
             for name, client in self._named()
         )
         self.supervisor.start(*sandboxes, self._api(environment))
-        self.supervisor.start(*(_worker(name, count, environment) for name, count in WORKERS.items()))
-        self.supervisor.start(*(_beat(n, self.dir, environment) for n in range(beats)))
+        self.supervisor.start(*(worker_process(name, count, environment) for name, count in WORKERS.items()))
+        self.supervisor.start(*(beat_process(n, self.dir, environment) for n in range(beats)))
         self.token, self.sender_id = asyncio.run(_first_account(postgres.url, valkey.url))
         until(lambda: self._status() == "ready", seconds=90, what="all lanes consume")
 
@@ -262,10 +267,16 @@ def until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:
         time.sleep(0.1)
 
 
-def _sandbox(
+def sandbox_process(
     name: str, client: httpx.Client, *, smpp_port: int = 0, settings: Mapping[str, object] | None = None
 ) -> ManagedProcess:
-    changed = {"receipt_secret": _SECRET, "latency_ms": 50, **(settings or {})}
+    changed = {
+        "receipt_secret": _SECRET,
+        "control_token": _SECRET,
+        "post_to": ["127.0.0.1"],
+        "latency_ms": 50,
+        **(settings or {}),
+    }
     return ManagedProcess(
         name=name,
         argv=[
@@ -276,7 +287,7 @@ def _sandbox(
     )  # fmt: skip
 
 
-def _worker(name: str, concurrency: int, environment: dict[str, str]) -> ManagedProcess:
+def worker_process(name: str, concurrency: int, environment: dict[str, str]) -> ManagedProcess:
     argv: Sequence[str] = [
         sys.executable, "-m", "workers", "worker",
         "-Q", name, "-P", "threads", "-c", str(concurrency), "-n", f"{name}@test",
@@ -292,7 +303,7 @@ def _worker(name: str, concurrency: int, environment: dict[str, str]) -> Managed
     )
 
 
-def _beat(number: int, directory: Path, environment: dict[str, str]) -> ManagedProcess:
+def beat_process(number: int, directory: Path, environment: dict[str, str]) -> ManagedProcess:
     schedule = str(directory / f"schedule-{number}")
     argv = [sys.executable, "-m", "workers", "beat", "-s", schedule, "--pidfile="]
     return ManagedProcess(

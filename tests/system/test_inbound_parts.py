@@ -17,6 +17,7 @@ from tests.system.stack import Stack, running_stack, until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 HANDSET, CODE = "+254712345678", "40404"
+TOKEN = "a token for tests"
 SENDERS = ("critical", "standard", "bulk")
 
 
@@ -46,7 +47,7 @@ def a_sandbox(settings: SandboxSettings) -> Iterator[SandboxServers]:
 @pytest.fixture(scope="module")
 def smsc() -> Iterator[SandboxServers]:
     """Yield an SMSC that sends the next deliver_sm only after the answer to the last."""
-    with a_sandbox(SandboxSettings(smpp_window=1)) as servers:
+    with a_sandbox(SandboxSettings(smpp_window=1, control_token=TOKEN)) as servers:
         yield servers
 
 
@@ -63,7 +64,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, smsc: SandboxServers) -> Ite
 @pytest.fixture
 def http(smsc: SandboxServers, stack: Stack) -> Iterator[httpx.Client]:
     """Yield a client of the SMSC, to which all three workers are bound."""
-    with httpx.Client(base_url=smsc.url) as client:
+    with httpx.Client(base_url=smsc.url, headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         until(lambda: client.get("/stats").json()["binds"] == len(SENDERS), seconds=60, what="all are bound")
         yield client
 

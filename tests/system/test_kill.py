@@ -1,6 +1,9 @@
-"""Kills each process with -9 during the work: nothing is lost, and nothing is sent twice without doubt."""
+"""
+Kills each worker that delivers with -9: in doubt is only what it had in flight.
 
-import shutil
+`make faults` kills every process, and checks that nothing is lost or doubled outside the policy.
+"""
+
 from collections import Counter
 from pathlib import Path
 
@@ -11,8 +14,8 @@ from tests.system.stack import Stack, running_stack, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-MESSAGES = 2000
-VICTIMS = ["standard", "bulk", "critical", "clock", "beat", "api", "valkey", "postgres"]
+VICTIMS = ["standard", "bulk", "critical"]
+EACH = 250
 LATENCY, FLUSH = 0.05, 0.02
 SETTINGS = {
     "DISPATCHER_LEASE": "10",
@@ -22,7 +25,7 @@ SETTINGS = {
 }
 
 
-def test_no_kill_loses_a_message_or_sends_one_twice_that_was_not_in_doubt(tmp_path: Path) -> None:
+def test_a_killed_worker_leaves_in_doubt_only_what_it_had_in_flight(tmp_path: Path) -> None:
     with running_stack(tmp_path, tps=500, settings=SETTINGS) as stack:
         accepted: list[int] = []
         for number, victim in enumerate(VICTIMS):
@@ -32,29 +35,18 @@ def test_no_kill_loses_a_message_or_sends_one_twice_that_was_not_in_doubt(tmp_pa
 
 
 def _work_and_kill(stack: Stack, number: int, victim: str) -> list[int]:
-    each = MESSAGES // len(VICTIMS)
     before = stack.stats()["submits"]
-    third = each // 3
+    third = EACH // 3
     accepted = stack.submit(_numbers(number, third, 1), tier=Tier.CRITICAL)
     accepted += stack.submit(_numbers(number, third, 2), tier=Tier.BULK)
-    accepted += stack.post(_numbers(number, each - 2 * third, 3))
-    until(lambda: stack.stats()["submits"] >= before + each // 5, seconds=60, what=f"under way for {victim}")
-    if victim == "valkey":
-        _kill_valkey_with_its_data(stack)
-    else:
-        stack.kill(victim)
+    accepted += stack.post(_numbers(number, EACH - 2 * third, 3))
+    until(lambda: stack.stats()["submits"] >= before + EACH // 5, seconds=60, what=f"under way for {victim}")
+    stack.kill(victim)
     return accepted
 
 
 def _numbers(batch: int, count: int, part: int) -> list[str]:
     return [f"+2547{batch:02}{part}{n:05}" for n in range(count)]
-
-
-def _kill_valkey_with_its_data(stack: Stack) -> None:
-    old = stack.supervisor.pid("valkey")
-    stack.supervisor.kill("valkey")
-    shutil.rmtree(stack.dir / "valkey" / "appendonlydir")
-    until(lambda: stack.supervisor.pid("valkey") not in {None, old}, seconds=30, what="valkey is back")
 
 
 def _all_end(stack: Stack, accepted: list[int]) -> None:
@@ -90,8 +82,6 @@ def _check_counts(stack: Stack) -> None:
     numbers = {str(row[0]): row[1] for row in stack.rows("SELECT public_id, number FROM messages")}
     by_kill = Counter(VICTIMS[int(numbers[reference][5:7])] for reference in sent_twice)
     assert all(count <= _bound(seen) for count in by_kill.values()), f"too many of one kill: {by_kill}"
-    # Only the three delivering workers have calls in flight when they are killed.
-    assert len(sent_twice) <= 3 * _bound(seen), "more sent twice than can have been in flight"
     assert stack.rows("SELECT 1 FROM ledger WHERE kind = 'refund'") == []
     assert stack.stats()["duplicates"] == sum(len(times) - 1 for times in seen.values())
 

@@ -18,7 +18,7 @@ import pytest
 
 from dispatcher.bootstrap import open_context
 from dispatcher.domain.accounts.credential import CredentialKind
-from dispatcher.service.accounts import accounts, credentials
+from dispatcher.service.accounts import accounts, callback_secrets, credentials
 from dispatcher.service.accounts.credentials import NewKey
 from dispatcher.settings import Settings
 from tests.system.stack import Stack, running_stack, until
@@ -108,7 +108,7 @@ async def _login(stack: Stack) -> tuple[NewKey, str]:
     async with open_context(settings, name="test") as ctx:
         account = await accounts.find(ctx, "demo")
         login = await credentials.create(ctx, account, CredentialKind.LOGIN, dialect="smsgate")
-        return login, await accounts.callback_secret(ctx, account)
+        return login, (await callback_secrets.find(ctx, account)).current
 
 
 def _run(module: Path, stack: Stack, login: NewKey, receiver: Receiver) -> dict[str, Any]:

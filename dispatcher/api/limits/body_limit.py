@@ -24,7 +24,7 @@ SMALL: Final = 64 * 1024
 MOST_OF_ONE: Final = 2
 """How many large bodies of one account a process reads or handles at a time."""
 
-MOST_HANDLED: Final = 3
+MOST_HANDLED: Final = 2
 """How many large bodies a process handles at a time, from the end of the body to the response."""
 
 _PATIENCE = timedelta(seconds=30)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -17,11 +17,16 @@ from dispatcher.logs import one_line
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 LOGGED_A_MINUTE: Final = 10
 """How many failures of one address are logged in a minute, each in a line; the others are counted in one."""
 
 AT_ONCE: Final = 8
 """How many unknown credentials of one address are checked at a time: the others see the failures of these."""
+
+REFUSED_FOR: Final = 10.0
+"""How many seconds a credential that was not valid is taken for one that is not."""
 
 _PATIENCE = 10.0
 _MOST = 10_000
@@ -30,10 +35,15 @@ _LONGEST_NAME = 64
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a request presents to authenticate; `name` is its public half, "" if it has none."""
+    """
+    What a request presents to authenticate; `name` is its public half, "" if it has none.
+
+    `is_password` means that a person chose the secret: it can be guessed, and checking it is slow.
+    """
 
     secret: str
     name: str = ""
+    is_password: bool = False
 
 
 class Logins:
@@ -43,6 +53,7 @@ class Logins:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._valid: dict[bytes, None] = {}  # digests, the latest last
+        self._refused: dict[bytes, float] = {}  # digests with their time, the latest last
         self._turns: dict[str, asyncio.Semaphore] = {}
         self._users: Counter[str] = Counter()
         self._minute = 0.0
@@ -52,17 +63,21 @@ class Logins:
         """Whether this credential was valid when it was last presented."""
         return self._digest(presented) in self._valid
 
+    def was_refused(self, presented: Presented) -> bool:
+        """Whether this credential was not valid a moment ago."""
+        return self._clock() - self._refused.get(self._digest(presented), float("-inf")) < REFUSED_FOR
+
     def note_valid(self, presented: Presented) -> None:
         """Remember a credential that was found valid."""
         digest = self._digest(presented)
-        self._valid.pop(digest, None)
-        self._valid[digest] = None
-        if len(self._valid) > _MOST:
-            del self._valid[next(iter(self._valid))]
+        self._refused.pop(digest, None)
+        _put_last(self._valid, digest, None)
 
     def note_failure(self, presented: Presented, address: str, error: NotAuthenticated) -> None:
         """Forget a credential that is not valid, and log the failure unless its address has many."""
-        self._valid.pop(self._digest(presented), None)
+        digest = self._digest(presented)
+        self._valid.pop(digest, None)
+        _put_last(self._refused, digest, self._clock())
         if self._clock() - self._minute >= 60 or len(self._failed) >= _MOST:
             self._log_rest()
         self._failed[address] += 1
@@ -101,3 +116,11 @@ class Logins:
     def _digest(self, presented: Presented) -> bytes:
         text = f"{presented.name}\0{presented.secret}".encode("utf-8", "replace")
         return hmac.digest(self._key, text, "sha256")
+
+
+def _put_last(known: dict[bytes, T], digest: bytes, value: T) -> None:
+    """Put an entry at the end, and drop the first if there are too many."""
+    known.pop(digest, None)
+    known[digest] = value
+    if len(known) > _MOST:
+        del known[next(iter(known))]

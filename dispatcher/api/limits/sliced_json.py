@@ -19,21 +19,33 @@ Pairs = list[tuple[str, Any]]
 DEEPEST: Final = 64
 """How many objects and arrays may be inside one another."""
 
+MOST_VALUES: Final = 200_000
+"""How many values and members a large document may have: more are no numbers of phones, and take seconds."""
+
 _SPACE = re.compile(r"[ \t\n\r]*").match
 _CHUNK = 16 * 1024
 
 
+class TooManyValues(Exception):
+    """A document has more than MOST_VALUES values."""
+
+
 class SlicedDecoder:
-    """Reads JSON; the arguments are those of `json.loads`, and so are the results and ValueError."""
+    """
+    Reads one JSON document; the arguments are those of `json.loads`, and so are the results and ValueError.
+
+    It refuses a document with very many values, too.
+    """
 
     def __init__(
         self, *, parse_constant: Callable[[str], Any], object_pairs_hook: Callable[[Pairs], Any] | None = None
     ) -> None:
         self._scalar = json.JSONDecoder(parse_constant=parse_constant).scan_once  # type: ignore[attr-defined]
         self._object = object_pairs_hook or dict
+        self._values = 0
 
     async def decode(self, raw: bytes) -> Any:
-        """Return the document. Raises ValueError if it is not JSON or nested too deeply."""
+        """Return the document. Raises ValueError if it is no JSON or too deeply nested, and TooManyValues."""
         return await in_slices(self.steps(raw))
 
     def steps(self, raw: bytes) -> Generator[None, None, Any]:
@@ -71,6 +83,9 @@ class SlicedDecoder:
         while True:
             item, at = yield from read(text, at, depth + 1)
             items.append(item)
+            self._values += 1
+            if self._values > MOST_VALUES:
+                raise TooManyValues
             yield
             at = _skip(text, at)
             separator = text[at : at + 1]

@@ -58,6 +58,7 @@ _ENDPOINTS = (
     routes,
 )
 _PAGE = re.compile(r"Page[_\[](\w+?)Response[_\]]")
+_REFERENCE = re.compile(r'"#/components/schemas/(\w+)"')
 _STREAMED = re.compile(r"/accounts/[^/]+/audiences\Z")
 _DESCRIPTION = (
     "For operators: accounts with everything that belongs to them, messages, callbacks, lanes and routes."
@@ -151,9 +152,7 @@ class ManagementApi(Dialect):
 
 def _remove_unused(document: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Remove the schemas that nothing refers to, such as those of FastAPI's own errors."""
-    while unused := [
-        name for name in schemas if f'"#/components/schemas/{name}"' not in json.dumps(document)
-    ]:
+    while unused := schemas.keys() - _REFERENCE.findall(json.dumps(document)):
         for name in unused:
             del schemas[name]
 

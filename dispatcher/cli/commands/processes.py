@@ -107,13 +107,17 @@ def sandbox(
         int | None, typer.Option(min=0, max=65535, help="Also listen for SMPP, on this port.")
     ] = None,
     settings: Annotated[str, typer.Option(metavar="JSON", help="Its settings, or @FILE with them.")] = "{}",
+    post_to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST[:PORT]", help="Where it may post receipts; may be repeated."),
+    ] = None,
 ) -> None:
     """Simulate an SMSC; docs/sandbox.md describes its special numbers."""
     from dispatcher.sandbox import run
     from dispatcher.sandbox.settings import read_settings
 
     try:
-        chosen = read_settings(settings)
+        chosen = read_settings(settings, post_to=post_to or ())
     except ValueError as wrong:
         raise Misconfigured(f"--settings: {wrong}") from None
     run(host, port, chosen, smpp_port=smpp_port)

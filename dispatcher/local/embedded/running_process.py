@@ -1,10 +1,13 @@
 """A managed process at run time: its operating-system process, its log and its failures."""
 
 import os
+import queue
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from datetime import timedelta
 from enum import Enum, auto
 from pathlib import Path
@@ -29,6 +32,38 @@ class ProcessState(Enum):
     STOPPED = auto()  # stopped on purpose
 
 
+class Starter:
+    """
+    The one thread that starts all processes: the kernel kills a child when the thread that started it ends.
+
+    It is a daemon, so that a start that hangs, as on a dead disk, keeps nobody from ending.
+    """
+
+    def __init__(self) -> None:
+        self._calls: queue.SimpleQueue[tuple[Callable[[], None], Future[None]] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._run, name="starter", daemon=True).start()
+
+    def run(self, call: Callable[[], None], *, timeout: timedelta) -> None:
+        """Run a call in the thread, and wait for it. Raises what it raises, and TimeoutError."""
+        done: Future[None] = Future()
+        self._calls.put((call, done))
+        done.result(timeout.total_seconds())
+
+    def close(self) -> None:
+        """End the thread after the calls that were submitted; nobody waits for it."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (item := self._calls.get()) is not None:
+            call, done = item
+            try:
+                call()
+            except BaseException as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+
 class RunningProcess:
     """A managed process at run time. Not thread-safe: the supervisor's lock guards it."""
 
@@ -43,6 +78,7 @@ class RunningProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._failures = 0
+        self._hang = ""
         self._cap_log()
 
     @property
@@ -54,6 +90,8 @@ class RunningProcess:
         """Prepare and start the process; call this in a thread that lives as long as the child should."""
         if self.definition.prepare is not None:
             self.definition.prepare()
+        if self.state is ProcessState.STOPPED:  # the stop has not waited for `prepare`
+            return
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(  # noqa: S603
@@ -66,6 +104,7 @@ class RunningProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C at the terminal reaches only the supervisor
             )
+        self._hang = ""
         self.handle = processes.find_handle(self._process.pid)
         self._started_at = time.monotonic()
 
@@ -78,6 +117,8 @@ class RunningProcess:
         code = self._process.poll() if self._process is not None else 0
         if code is None:
             return None
+        if self._hang:
+            return f"hung ({self._hang}) and was killed"
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
     def postpone(self) -> timedelta:
@@ -94,6 +135,11 @@ class RunningProcess:
         """Send the process a signal, unless it has ended."""
         if self._process is not None:
             self._process.send_signal(number)
+
+    def kill_hung(self, how: str) -> None:
+        """Kill the process, and say in the description of its end how it hung."""
+        self._hang = how
+        self.send(signal.SIGKILL)
 
     def clean_up(self) -> None:
         """Remove what is needed only while the process runs."""
@@ -115,6 +161,8 @@ class RunningProcess:
 
     def log_tail(self) -> str:
         """Return the last lines that the current run has written to the log."""
+        if not self._log.exists():
+            return ""
         with self._log.open("rb") as log:
             log.seek(self._log_start)
             lines = log.read().decode("utf-8", errors="replace").splitlines()

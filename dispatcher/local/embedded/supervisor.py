@@ -1,13 +1,11 @@
 """The supervisor of `dispatcher up`: starts processes in order, restarts and stops them."""
 
 import contextlib
-import os
+import math
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import groupby
@@ -26,13 +24,15 @@ from dispatcher.local.embedded.events import (
     ProcessStopped,
     RestartFailed,
 )
+from dispatcher.local.embedded.guardian import guarded
 from dispatcher.local.embedded.managed_process import ManagedProcess
 from dispatcher.local.embedded.process_list import ProcessList, StartedProcess
-from dispatcher.local.embedded.running_process import ProcessState, RunningProcess
+from dispatcher.local.embedded.running_process import ProcessState, RunningProcess, Starter
 
 _WATCH_INTERVAL = timedelta(milliseconds=100)
-_GUARDIAN_TIME = timedelta(seconds=1)
 _READY_INTERVAL = timedelta(milliseconds=30)
+_SPAWN_TIME = timedelta(minutes=2)  # the first start of Postgres includes initdb
+_STOP_PATIENCE = timedelta(seconds=1)  # with a start or a restart that hangs
 
 
 class Supervisor:
@@ -56,8 +56,13 @@ class Supervisor:
         on_event: Callable[[ProcessEvent], None] = lambda _event: None,
         restart: bool = True,
         signals: bool = False,
+        stop_within: timedelta = timedelta.max,
     ) -> None:
-        """With `signals`, SIGINT, SIGTERM and SIGHUP end the block quietly; a second signal kills."""
+        """
+        With `signals`, SIGINT, SIGTERM and SIGHUP end the block quietly; a second signal kills.
+
+        `stop_within` bounds a stop as a whole: what has not ended by then is killed.
+        """
         self.data_dir = data_dir.absolute()
         self.restart = restart
         self._report = on_event
@@ -67,6 +72,7 @@ class Supervisor:
         self._lock = threading.RLock()
         self._stopping = threading.Event()
         self._asked_to_stop = self._is_hurried = False
+        self._stop_within, self._stop_by = stop_within.total_seconds(), math.inf
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -89,13 +95,12 @@ class Supervisor:
             for name in self._process_list.stop_orphans():
                 self._report(OrphanStopped(name))
             self._process_list.write([])
-            # The kernel kills a child when the thread that started it ends, so one thread starts all.
-            self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="starter")
-            stack.callback(self._starter.shutdown)
-            stack.enter_context(self._guardian())
+            self._starter = Starter()
+            stack.callback(self._starter.close)
+            stack.enter_context(guarded(self.data_dir))
             watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
             watcher.start()
-            stack.callback(watcher.join)
+            stack.callback(watcher.join, _STOP_PATIENCE.total_seconds())
             stack.callback(self._stopping.set)
             if self._signals:
                 stack.enter_context(self._handled_signals())
@@ -121,16 +126,31 @@ class Supervisor:
         self._spawn(running)
         self._await_ready(running, began)
         with self._lock:
+            if running.state is ProcessState.STOPPED:  # meanwhile, by another thread
+                return
             running.state = ProcessState.UP
         self._report(ProcessReady(name, timedelta(seconds=time.monotonic() - began)))
 
     def stop_process(self, name: str) -> None:
         """Stop a process; it is not restarted."""
+        self._settle([name])
+        self._end(name)
+
+    def _settle(self, names: Sequence[str]) -> None:
+        """Let no process of these be started again, and wait a moment for one whose start was interrupted."""
+        has_lock = self._lock.acquire(timeout=_STOP_PATIENCE.total_seconds())
+        try:
+            for name in names:
+                self._running[name].state = ProcessState.STOPPED
+        finally:
+            if has_lock:
+                self._lock.release()
+        with contextlib.suppress(TimeoutError):
+            self._starter.run(lambda: None, timeout=_STOP_PATIENCE if has_lock else timedelta())
+
+    def _end(self, name: str) -> None:
         running = self._running[name]
-        with self._lock:
-            running.state = ProcessState.STOPPED
-        self._starter.submit(lambda: None).result()  # wait for a start that was interrupted
-        in_time = running.terminate(lambda: self._is_hurried)
+        in_time = running.terminate(lambda: self._is_hurried or time.monotonic() > self._stop_by)
         self._kill_leftovers(running)
         running.clean_up()
         self._report(ProcessStopped(name, in_time))
@@ -139,10 +159,13 @@ class Supervisor:
         """Stop all processes in reverse order, and unlock the directory; may be called again."""
         self._asked_to_stop = self._asked_to_stop or self._signals
         self._stopping.set()
+        self._stop_by = time.monotonic() + self._stop_within
         with self._resources.pop_all():
+            if self._running:
+                self._settle(list(self._running))
             for names in self._stages():
                 with ThreadPoolExecutor(len(names)) as pool:
-                    list(pool.map(self.stop_process, names))
+                    list(pool.map(self._end, names))
             if self._running:
                 with contextlib.suppress(
                     OSError
@@ -166,12 +189,19 @@ class Supervisor:
         """Send a process a signal that the supervisor does not expect."""
         self._running[name].send(number)
 
+    def kill_hung(self, name: str, pid: int, how: str) -> None:
+        """Kill a process that should run and hangs, so that it is restarted; `how` is for its event."""
+        with self._lock:
+            running = self._running.get(name)
+            if running is not None and running.state is ProcessState.UP and running.pid == pid:
+                running.kill_hung(how)
+
     def pid(self, name: str) -> int | None:
         """Return the pid of a process; None while it does not run."""
         return self._running[name].pid
 
     def _spawn(self, running: RunningProcess) -> None:
-        self._starter.submit(running.spawn).result()
+        self._starter.run(running.spawn, timeout=_SPAWN_TIME)
         with self._lock:
             self._save_list()
 
@@ -224,30 +254,6 @@ class Supervisor:
         if running.handle is not None:
             left = [(member, signal.SIGKILL) for member in self._process_list.leftovers(running.handle)]
             processes.stop_all(left, timeout=timedelta(seconds=1))
-
-    @contextlib.contextmanager
-    def _guardian(self) -> Iterator[None]:
-        """Run the guardian, which cleans up after a kill -9, because that closes its standard input."""
-        root = Path(__file__).parents[3]
-        handle = processes.find_handle(os.getpid())
-        if handle is None:  # impossible: it is the current process
-            raise RuntimeError("no entry for this process in the system's list")
-        arguments = [str(self.data_dir), str(handle.pid), handle.started]
-        command = [sys.executable, "-S", "-m", "dispatcher.local.embedded.guardian", *arguments]
-        guardian = subprocess.Popen(  # noqa: S603
-            command,
-            stdin=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(root)},
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            try:
-                guardian.communicate(timeout=_GUARDIAN_TIME.total_seconds())
-            except subprocess.TimeoutExpired:  # it is stopped, and all that it would clean up has ended
-                guardian.kill()
-                guardian.wait()
 
     @contextlib.contextmanager
     def _handled_signals(self) -> Iterator[None]:

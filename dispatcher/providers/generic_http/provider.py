@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 
 import httpx
-import structlog
 
 from dispatcher.providers.answer_check import AnswerCheck
 from dispatcher.providers.contract import (
@@ -23,10 +22,8 @@ from dispatcher.providers.generic_http import outcomes, receipt
 from dispatcher.providers.generic_http.batch import BatchFormat
 from dispatcher.providers.generic_http.options import read_options
 from dispatcher.providers.generic_http.request import RequestTemplate
-from dispatcher.providers.generic_http.signature import NoSignature
 from dispatcher.providers.http_client.client import call, open_client
-
-log = structlog.get_logger()
+from dispatcher.providers.unsigned import warn_if_unsigned
 
 
 class HttpProvider:
@@ -47,8 +44,8 @@ class HttpProvider:
         self._call_timeout = config.call_timeout
         self._clock = clock
         self._answers = AnswerCheck()
-        if self._options.receipts and isinstance(self._options.receipts.signature, NoSignature):
-            log.warning("receipts_believed_unsigned", provider=config.name)
+        if self._options.receipts:
+            warn_if_unsigned(config.name, self._options.receipts.signature)
         self._client = open_client(
             max_connections=config.max_connections,
             connect_timeout=min(self._options.connect_timeout, config.call_timeout),

@@ -9,11 +9,11 @@ from dispatcher.providers.contract import InboundPart
 from dispatcher.providers.generic_http.conditions import Conditions
 from dispatcher.providers.generic_http.fields import FinalStatus, Options
 from dispatcher.providers.generic_http.signature import HmacSignature, Signature
+from dispatcher.providers.unsigned import HOW_TO_BELIEVE
 
 _UNSIGNED = (
     "signature is missing: set its kind to one of token, hmac-sha256, ed25519 and jwt, such as "
-    '{"kind": "token", "query": "token", "token": "..."}; or write {"kind": "none"} to believe everybody '
-    "who knows the URL"
+    f'{{"kind": "token", "query": "token", "token": "..."}}; or {HOW_TO_BELIEVE}'
 )
 
 

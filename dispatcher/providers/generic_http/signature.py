@@ -24,18 +24,10 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from dispatcher.providers.contract import BadSignature, ReceiptRequest
 from dispatcher.providers.generic_http.fields import Options
+from dispatcher.providers.unsigned import NoSignature
 
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _LEEWAY_SECONDS: Final = 1
-
-
-class NoSignature(Options):
-    """None: whoever knows the URL is believed. Written down, because a forged receipt ends a message."""
-
-    kind: Literal["none"]
-
-    def verify(self, request: ReceiptRequest, *, now: float) -> None:
-        """Accept every request."""
 
 
 class TokenSignature(Options):

@@ -15,7 +15,6 @@ import httpx
 
 from dispatcher.deadlines import Deadline, Deadlines
 from dispatcher.providers.contract import Gate, Unknown, Unsent
-from dispatcher.providers.http_client.aiohttp_transport import GatedAiohttpTransport
 from dispatcher.providers.http_client.request_gate import RequestGate
 from dispatcher.providers.http_client.transport import CLOSE, ConnectionOptions, HttpTransport
 from dispatcher.version import USER_AGENT
@@ -92,6 +91,10 @@ def open_client(
         return Client(_GatedTransport(transport))
     options = ConnectionOptions(max_connections, connect_timeout, keep_alive, tls or _default_tls())
     if wire == "aiohttp" or proxy is not None:
+        from dispatcher.providers.http_client.aiohttp_transport import (
+            GatedAiohttpTransport,
+        )  # a quarter second
+
         return Client(GatedAiohttpTransport(options, proxy=proxy))
     return Client(HttpTransport(options))
 

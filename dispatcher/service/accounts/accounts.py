@@ -97,11 +97,6 @@ async def statement(
     return await ctx.database.transact(lambda c: ledger.statement(c, account.id, before=before, limit=limit))
 
 
-async def callback_secret(ctx: Context, account: Account) -> str:
-    """Return the secret that an account's callbacks are signed with."""
-    return await ctx.database.transact(lambda c: accounts.callback_secret(c, account.id))
-
-
 async def add_sender(ctx: Context, account: Account, name: str) -> int:
     """Add a sender ID, the first one as the default, and return its id. Raises AlreadyExists and Invalid."""
     if not _is_sender(name):

@@ -5,7 +5,6 @@ Passwords are stored as argon2 hashes. An unknown name takes the same steps as
 a wrong password.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dispatcher.domain.accounts.credential import CredentialKind
@@ -46,22 +45,20 @@ async def by_password(
     password: str,
     *,
     source: str = "",
-    before_check: Callable[[], Awaitable[None]] | None = None,
 ) -> Operator:
     """
     Return the operator with this login. Raises NotAuthenticated, and RateLimited.
 
-    A check takes some 50 ms on purpose. `before_check`, which may raise, runs
-    before it, and few checks of one `source` wait. A password that was right a
-    short while ago is not checked.
+    A check takes some 50 ms on purpose, and few wait of one `source`: of each known name
+    there, and of all others. A password that was right a short while ago is not checked.
     """
     holder = await ctx.database.transact(lambda c: find_by_name(c, CredentialKind.CONSOLE, MANAGE, name))
     known = holder.password_hash if holder else None
-    if known is None or not ctx.passwords.remembers(known, password):
-        if before_check is not None:
-            await before_check()
-        if not await ctx.passwords.is_right(known, password, source=source):
-            holder = None
+    if known is None:
+        await ctx.passwords.is_right(None, password, source=source)
+    elif not ctx.passwords.remembers(known, password):
+        is_right = await ctx.passwords.is_right(known, password, source=f"{source} {name}")
+        holder = holder if is_right else None
     holder = require_live(holder, ctx.now())
     await ctx.database.transact(lambda c: note_use(ctx, c, holder))
     return Operator(holder.credential.id, name)

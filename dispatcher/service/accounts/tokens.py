@@ -68,6 +68,18 @@ async def issue(
     return await ctx.database.transact(work)
 
 
+def is_signed(ctx: Context, token: str) -> bool:
+    """Whether this is a token that we signed; it may have expired, or been revoked."""
+    secret = ctx.settings.jwt_secret
+    if secret is None or token.count(".") != 2:
+        return False
+    try:
+        jwt.PyJWS().decode(token, secret.get_secret_value(), algorithms=[_ALGORITHM])
+    except jwt.InvalidTokenError:
+        return False
+    return True
+
+
 async def authenticate(ctx: Context, token: str, *, dialect: str) -> Caller:
     """Return the caller of a token. Raises NotAuthenticated for any invalid token, and Misconfigured."""
     claims = _claims(ctx, token, dialect)

@@ -50,8 +50,7 @@ async def replay(ctx: Context, name: int | UUID) -> FoundCallback:
     """
     Make a callback due again, by its number or its public id, in any state. Raises NotFound.
 
-    It keeps the id that its receiver knows. A callback that is too old for
-    retries gets one try.
+    It keeps the id that its receiver knows, and gets all tries of a new one.
     """
     now = ctx.now()
     found = await ctx.database.transact(lambda c: admin.replay(c, name, now=now))

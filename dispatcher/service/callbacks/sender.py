@@ -16,22 +16,21 @@ from functools import partial
 
 import structlog
 
-from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, Poster
-from dispatcher.domain.callbacks.events import CallbackState, InboundEvent, MessageEvent
+from dispatcher.domain.callbacks.callback import CallbackRequest, Poster
+from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
+from dispatcher.domain.callbacks.retries import STANDARD_RETRIES, RetrySchedule
 from dispatcher.domain.errors import Unavailable
+from dispatcher.service.callbacks import results
+from dispatcher.service.callbacks.results import EndedTry
 from dispatcher.service.context import Context
 from dispatcher.store.callbacks import outbox
-from dispatcher.store.callbacks.outbox import CallbackResult, DueCallback
+from dispatcher.store.callbacks.outbox import DueCallback
 
 log = structlog.get_logger()
 
 _POLL = timedelta(milliseconds=250)
 _LEASE = timedelta(seconds=60)
 _MAX_CALLS_PER_ACCOUNT = 10
-_FIRST_RETRY = timedelta(seconds=5)
-_LAST_RETRY = timedelta(hours=1)
-_RETRIED_STATUSES = frozenset({408, 429})
-_MAX_ANSWER = 200
 
 
 class Signature(Enum):
@@ -43,20 +42,26 @@ class Signature(Enum):
 
 @dataclass(frozen=True, slots=True)
 class FormattedCallback:
-    """A callback as its dialect formats it."""
+    """A callback as its dialect formats it, signs it and tries it again."""
 
     body: Mapping[str, object]
     signature: Signature
+    retries: RetrySchedule = STANDARD_RETRIES
 
 
 @dataclass(frozen=True, slots=True)
 class SignedPayload:
-    """The parts of a callback that are signed; the id is the same in every try."""
+    """
+    The parts of a callback that are signed; the id is the same in every try.
+
+    After a rotation it is signed with the previous secret too, for a time.
+    """
 
     id: str
     secret: str
     at: datetime
     body: bytes
+    previous_secret: str | None = None
 
 
 EventFormatter = Callable[[MessageEvent], FormattedCallback]
@@ -88,7 +93,7 @@ class CallbackSender:
         self._signers = signers
         self._calls: set[asyncio.Task[None]] = set()
         self._busy: Counter[int] = Counter()
-        self._ended: list[CallbackResult] = []
+        self._ended: list[EndedTry] = []
 
     async def run(self) -> None:
         """Send until cancelled; calls that are cancelled then are sent again when their lease expires."""
@@ -120,6 +125,9 @@ class CallbackSender:
         )
         taken = await self._ctx.database.transact(work)
         for due in taken:
+            if due.disabled_reason is not None:
+                self._ended.append(results.not_called(due, due.disabled_reason))
+                continue
             self._busy[due.account_id] += 1
             call = asyncio.create_task(self._send(due))
             self._calls.add(call)
@@ -130,28 +138,29 @@ class CallbackSender:
         """Write the results of ended calls. Raises Unavailable, and keeps them for the next time."""
         ended = list(self._ended)
         if ended:
-            now = self._ctx.now()
-            await self._ctx.database.transact(lambda c: outbox.record_results(c, ended, now=now))
+            await results.write(self._ctx, ended)
             del self._ended[: len(ended)]
 
     async def _send(self, due: DueCallback) -> None:
+        retries = STANDARD_RETRIES
         try:
-            reply = await self._poster.post(self._call(due))
+            formatted = self._format(due)
+            retries = formatted.retries
+            reply = await self._poster.post(self._request(due, formatted))
+            ended = results.called(self._ctx, due, reply, retries)
         except Exception as error:  # a bug in a formatter or the poster must not stop the others
             log.exception("callback_crashed", callback_id=due.id, dialect=due.dialect)
             self._ctx.background.failures.note(f"callbacks of {due.dialect}", error)
-            reply = CallbackReply(None, "a fault of ours; see the log")
+            ended = results.crashed(self._ctx, due, retries)
         finally:
             self._busy[due.account_id] -= 1
-        ended = self._result(due, reply)
-        if ended.state is not CallbackState.WAITING:
-            log.info("callback_ended", callback_id=due.id, state=ended.state.value, tries=due.tries)
         self._ended.append(ended)
 
-    def _call(self, due: DueCallback) -> CallbackRequest:
-        formatted = self._format(due)
+    def _request(self, due: DueCallback, formatted: FormattedCallback) -> CallbackRequest:
         body = json.dumps(formatted.body, ensure_ascii=False, separators=(",", ":")).encode()
-        payload = SignedPayload(str(due.public_id), due.secret, self._ctx.now(), body)
+        payload = SignedPayload(
+            str(due.public_id), due.secret, self._ctx.now(), body, previous_secret=due.previous_secret
+        )
         headers = {"Content-Type": "application/json"}
         return CallbackRequest(due.url, body, {**headers, **self._signers[formatted.signature](payload)})
 
@@ -159,17 +168,3 @@ class CallbackSender:
         if isinstance(due.event, InboundEvent):
             return self._inbound_formatters[due.dialect](due.event)
         return self._formatters[due.dialect](due.event)
-
-    def _result(self, due: DueCallback, reply: CallbackReply) -> CallbackResult:
-        """Return the result of a call: delivered, refused, given up, or another try later."""
-        now, answer = self._ctx.now(), reply.reason[:_MAX_ANSWER]
-        status = reply.status or 0
-        if 200 <= status < 300:
-            return CallbackResult(due.id, due.tries, CallbackState.DELIVERED, answer, None)
-        if reply.refused or (400 <= status < 500 and status not in _RETRIED_STATUSES):
-            return CallbackResult(due.id, due.tries, CallbackState.REFUSED, answer, None)
-        pause = min(_FIRST_RETRY * 2 ** min(due.tries - 1, 20), _LAST_RETRY)
-        wake_at = now + max(pause, reply.retry_after or timedelta())
-        if wake_at > due.created_at + timedelta(seconds=self._ctx.settings.callback_max_age):
-            return CallbackResult(due.id, due.tries, CallbackState.GIVEN_UP, answer, None)
-        return CallbackResult(due.id, due.tries, CallbackState.WAITING, answer, wake_at)

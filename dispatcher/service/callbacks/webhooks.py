@@ -5,15 +5,16 @@ from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.callbacks.callback import check_url
-from dispatcher.domain.errors import Invalid
+from dispatcher.domain.accounts.account import Account, Caller
+from dispatcher.domain.callbacks.urls import check_url
+from dispatcher.domain.errors import Conflict, Invalid, NotFound
 from dispatcher.domain.messages.status import Status
+from dispatcher.domain.spelling import name_choices
 from dispatcher.service.context import Context
 from dispatcher.store.callbacks import webhooks
 from dispatcher.store.callbacks.webhooks import Webhook
 
-__all__ = ["MAX_WEBHOOKS", "Webhook", "every", "register", "remove"]
+__all__ = ["MAX_WEBHOOKS", "Webhook", "enable", "every", "every_dialect", "register", "remove"]
 
 MAX_WEBHOOKS = 50
 """The most webhooks of an account in a dialect; two registered at the same moment may exceed it by one."""
@@ -35,21 +36,23 @@ async def register(
     Register a URL to be called when a message gets one of these statuses from now on; return the webhook.
 
     With `inbound` it is called for each message from a handset. The same id
-    replaces an earlier webhook; None generates one. Without statuses and
+    replaces an earlier webhook, and switches it on again; None generates one. Without statuses and
     `inbound` it is stored and never called. Raises Invalid for a URL that may
-    not be called, an invalid id, and more than MAX_WEBHOOKS webhooks.
+    not be called, an invalid id, and more than MAX_WEBHOOKS webhooks; Conflict
+    for the id and URL of another API's webhook for messages from handsets.
     """
     name = str(uuid4()) if id is None else id
     if not 1 <= len(name) <= _LONGEST_ID or not name.isprintable():
         raise Invalid(f"the id of a webhook has 1 to {_LONGEST_ID} printable characters")
-    private = ctx.settings.callback_private
-    if (fault := check_url(url, allow_private=private, https_only=not private)) is not None:
+    if (fault := check_url(url, ctx.url_rules.of_webhooks())) is not None:
         raise Invalid(fault)
     account_id = caller.account.id
 
     async def work(connection: AsyncConnection) -> Webhook:
         if await webhooks.count_others(connection, account_id, caller.dialect, name) >= MAX_WEBHOOKS:
             raise Invalid(f"there are {MAX_WEBHOOKS} webhooks already; remove one first")
+        if inbound and await webhooks.has_twin(connection, account_id, caller.dialect, name, url):
+            raise Conflict(f"the webhook {name!r} of another API calls {url} already: choose another id")
         return await webhooks.put(
             connection,
             account_id,
@@ -67,6 +70,22 @@ async def register(
 async def every(ctx: Context, caller: Caller) -> list[Webhook]:
     """Return the caller's webhooks, the oldest first."""
     return await ctx.database.transact(lambda c: webhooks.list_all(c, caller.account.id, caller.dialect))
+
+
+async def every_dialect(ctx: Context, account: Account) -> list[Webhook]:
+    """Return the webhooks of an account in all dialects."""
+    return await ctx.database.transact(lambda c: webhooks.list_all_dialects(c, account.id))
+
+
+async def enable(ctx: Context, account: Account, id: str) -> list[Webhook]:  # noqa: A002
+    """Switch a webhook on again, in whichever dialects it is registered. Raises NotFound."""
+    found = (
+        await ctx.database.transact(lambda c: webhooks.enable(c, account.id, id)) if id.isprintable() else []
+    )
+    if not found:
+        known = [webhook.id for webhook in await every_dialect(ctx, account)]
+        raise NotFound(f"account {account.name!r} has no webhook {id!r} ({name_choices(id, known)})")
+    return found
 
 
 async def remove(ctx: Context, caller: Caller, id: str) -> None:  # noqa: A002

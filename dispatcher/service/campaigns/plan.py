@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.account import Account
-from dispatcher.domain.callbacks.callback import check_url
+from dispatcher.domain.callbacks.urls import check_url
 from dispatcher.domain.campaigns.campaign import AudienceState, CampaignPlan
 from dispatcher.domain.campaigns.pacing import Pacing, Rate, Spread
 from dispatcher.domain.campaigns.recurrence import CronSchedule, RunOnce, Schedule, next_due
@@ -245,7 +245,7 @@ def _check_name_and_limits(ctx: Context, account: Account, plan: CampaignPlan, f
     if plan.max_cost is not None and not 1 <= plan.max_cost <= _MAX_COST:
         faults.add("max_cost", "is at least 1 credit; leave it out for no maximum")
     if plan.callback_url is not None:
-        fault = check_url(plan.callback_url, allow_private=ctx.settings.callback_private)
+        fault = check_url(plan.callback_url, ctx.url_rules)
         if fault:
             faults.add("callback_url", fault)
 

@@ -1,8 +1,9 @@
 """
 The limit of open calls to one provider, in this process.
 
-It is the number that the provider's rate needs at its present latency, counting
-the time that slots wait for a claim, plus a margin. More calls would not be
+It is the number that the provider's rate, which counts segments, needs at its
+present latency and length of texts, counting the time that slots wait for a
+claim, plus a margin. More calls would not be
 faster, and would leave more messages in doubt when this process is killed.
 When the process itself cannot keep up, its calls look slow only because they
 wait for the loop; then the limit falls instead of rising.
@@ -67,13 +68,15 @@ class ConcurrencyLimit:
         self._is_free: asyncio.Future[None] | None = None
         self._changed_at = time.monotonic()
         self._claim_time = 0.0
+        self._segments = 1.0
         self.latency = _FIRST_LATENCY
         self.in_use = 0
 
     @property
     def slots(self) -> int:
         """How many calls may be open now, including those whose messages are being claimed."""
-        wanted = min(self._most, self._rate * (self.latency + self._claim_time) * _MARGIN)
+        calls = self._rate / self._segments
+        wanted = min(self._most, calls * (self.latency + self._claim_time) * _MARGIN)
         return max(_LEAST, math.ceil(wanted * self._lag.share))
 
     @property
@@ -131,9 +134,10 @@ class ConcurrencyLimit:
         if self._is_free is not None and not self._is_free.done() and self.free:
             self._is_free.set_result(None)
 
-    def note_call(self, seconds: float) -> None:
-        """Adjust the limit to the duration of a call."""
+    def note_call(self, seconds: float, *, segments: float = 1.0) -> None:
+        """Adjust the limit to the duration of a call, and to the segments of each of its messages."""
         self.latency += _SMOOTHING * (seconds - self.latency)
+        self._segments += _SMOOTHING * (segments - self._segments)
 
     def note_claim(self, seconds: float) -> None:
         """Adjust the limit to the time that slots waited until their messages were claimed."""

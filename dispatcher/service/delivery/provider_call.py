@@ -145,9 +145,9 @@ class ProviderCalls:
         first = outcomes[0]
         if isinstance(first, Unsent) and not gate():
             return
-        if not isinstance(rest_of(first), Unsent | Unknown):  # a call without an answer shows no latency
-            self._limits[name].note_call(seconds)
         segments = sum([one.message.segments_left for one in claimed])
+        if not isinstance(rest_of(first), Unsent | Unknown):  # a call without an answer shows no latency
+            self._limits[name].note_call(seconds, segments=segments / len(claimed))
         self._note_refusals(name, claimed, outcomes)
         self._ctx.provider_health.tallies[name].add(outcomes, seconds=seconds, segments=segments)
 

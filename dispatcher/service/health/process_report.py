@@ -12,6 +12,9 @@ from dispatcher.service.context import Context
 
 _INTERVAL = timedelta(seconds=5)
 
+Consumed = Callable[[], datetime | None]
+"""When this process last consumed a probe of its own queue."""
+
 WallClock = Callable[[], datetime]
 """The wall clock of this machine, which may be wrong."""
 
@@ -19,6 +22,11 @@ WallClock = Callable[[], datetime]
 def wall_clock() -> datetime:
     """Return the time of this machine."""
     return datetime.now(UTC)
+
+
+def nothing_consumed() -> datetime | None:
+    """Return None: the process is no worker."""
+    return None
 
 
 def first_report(
@@ -29,7 +37,13 @@ def first_report(
     return ProcessReport(name, socket.gethostname(), os.getpid(), queues, now, now, wall() - now)
 
 
-async def keep_reporting(ctx: Context, first: ProcessReport, *, wall: WallClock = wall_clock) -> None:
+async def keep_reporting(
+    ctx: Context,
+    first: ProcessReport,
+    *,
+    wall: WallClock = wall_clock,
+    consumed: Consumed = nothing_consumed,
+) -> None:
     """
     Report this process every five seconds, and withdraw the report at the end.
 
@@ -41,6 +55,6 @@ async def keep_reporting(ctx: Context, first: ProcessReport, *, wall: WallClock 
         while True:
             await asyncio.sleep(_INTERVAL.total_seconds())
             now = ctx.now()
-            await ctx.heartbeats.report(replace(first, at=now, ahead=wall() - now))
+            await ctx.heartbeats.report(replace(first, at=now, ahead=wall() - now, consumed=consumed()))
     finally:
         await ctx.heartbeats.withdraw(first)

@@ -71,6 +71,7 @@ async def redis_findings(ctx: Context) -> Sequence[Finding]:
     return [
         redis_checks.writes(reading.refusal),
         *redis_checks.queues(reading, now=ctx.now()),
+        *redis_checks.processes(reading, now=ctx.now()),
         *redis_checks.clocks(reading.processes),
         *redis_checks.background(failed),
     ]

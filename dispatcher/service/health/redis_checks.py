@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from dispatcher.domain.duration import format_duration
 from dispatcher.lanes.failures import TaskFailure
-from dispatcher.lanes.heartbeats import LaneReading, QueueState, queue_state
+from dispatcher.lanes.heartbeats import LaneReading, Liveness, QueueState, liveness, queue_state
 from dispatcher.lanes.process_report import ProcessReport
 from dispatcher.service.health.finding import Finding, fail, ok, warn
 
@@ -41,6 +41,29 @@ def queues(reading: LaneReading, *, now: datetime) -> Sequence[Finding]:
     return [_queue(queue, reading, now) for queue in reading.consumed]
 
 
+def processes(reading: LaneReading, *, now: datetime) -> Sequence[Finding]:
+    """Return a warning for each process that hangs while others do its work, or that consumes nothing."""
+    consumed = {
+        queue for queue in reading.consumed if queue_state(queue, reading, now=now) is QueueState.CONSUMED
+    }
+    found = [
+        report for report in reading.processes if report.queues <= consumed
+    ]  # of others the finding of the queue speaks
+    return [_process(report, words) for report in found if (words := hang(report, now=now))]
+
+
+def hang(report: ProcessReport, *, now: datetime) -> str:
+    """Return how a process that has not ended hangs, for operators; "" if it does not."""
+    match liveness(report, now=now):
+        case Liveness.SILENT:
+            return f"it has reported nothing for {format_duration(now - report.at)}"
+        case Liveness.STUCK:
+            lasted = format_duration(now - (report.consumed or report.started))
+            return f"it has consumed nothing for {lasted}"
+        case Liveness.WORKS | Liveness.STARTING:
+            return ""
+
+
 def clocks(processes: Sequence[ProcessReport]) -> Sequence[Finding]:
     """Return a warning for each process whose wall clock is far from Postgres."""
     return [_clock(process) for process in processes if abs(process.ahead) > MOST_DRIFT]
@@ -59,7 +82,9 @@ def _queue(queue: str, reading: LaneReading, now: datetime) -> Finding:
         if seen is None
         else f"last consumed {format_duration(max(now - seen, timedelta()))} ago"
     )
-    workers = ", ".join(str(worker) for worker in reading.workers_of(queue))
+    all_workers = reading.workers_of(queue)
+    hanging = [worker for worker in all_workers if hang(worker, now=now)]
+    workers = ", ".join(str(worker) for worker in hanging or all_workers)
     match queue_state(queue, reading, now=now):
         case QueueState.CONSUMED:
             return ok(subject, last)
@@ -72,6 +97,10 @@ def _queue(queue: str, reading: LaneReading, now: datetime) -> Finding:
         case QueueState.ABSENT:
             advice = f"start `dispatcher worker {queue}`, and `dispatcher beat`, which probes it"
             return fail(subject, last, advice)
+
+
+def _process(report: ProcessReport, words: str) -> Finding:
+    return warn(f"process {report.name}", f"{words}, and has not ended: {report} hangs", "restart it")
 
 
 def _clock(process: ProcessReport) -> Finding:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.domain.callbacks.callback import check_url
+from dispatcher.domain.callbacks.urls import check_url
 from dispatcher.domain.errors import Fault, FaultKind, InvalidSubmission
 from dispatcher.domain.messages import template
 from dispatcher.domain.messages.encoding import InvalidText, measure
@@ -152,7 +152,7 @@ def window_over(submission: Submission) -> Fault:
 def _url(ctx: Context, submission: Submission) -> list[Fault]:
     if submission.callback_url is None:
         return []
-    wrong = check_url(submission.callback_url, allow_private=ctx.settings.callback_private)
+    wrong = check_url(submission.callback_url, ctx.url_rules)
     return [Fault("callback_url", FaultKind.BAD_URL, wrong)] if wrong else []
 
 

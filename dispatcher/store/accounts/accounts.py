@@ -37,7 +37,6 @@ WHERE id = :id
 _PAUSE = text("""
 UPDATE accounts SET paused_at = CASE WHEN :paused THEN coalesce(paused_at, now()) END WHERE id = :id
 """)
-_CALLBACK_SECRET = text("SELECT callback_secret FROM accounts WHERE id = :id")
 _TERMS = text("""
 SELECT a.critical_validity, a.standard_validity, a.bulk_validity,
        s.id AS sender_id, s.name AS sender,
@@ -140,11 +139,6 @@ async def set_limits(connection: AsyncConnection, account_id: int, limits: Accou
 async def set_paused(connection: AsyncConnection, account_id: int, *, paused: bool) -> None:
     """Pause an account, or end its pause."""
     await connection.execute(_PAUSE, {"id": account_id, "paused": paused})
-
-
-async def callback_secret(connection: AsyncConnection, account_id: int) -> str:
-    """Return the secret that an account's callbacks are signed with."""
-    return str(await connection.scalar(_CALLBACK_SECRET, {"id": account_id}))
 
 
 async def terms(connection: AsyncConnection, wanted: Sequence[TermsRequest]) -> list[AccountTerms]:

@@ -87,7 +87,7 @@ _STOP_ALL, _STOP_OF_ACCOUNT = text(_STOP.format(own="")), text(_STOP.format(own=
 
 _REPLAY = text(f"""
 WITH picked AS (
-    UPDATE callbacks SET state = 'waiting', wake_at = :now, tries = 0, ended_at = NULL
+    UPDATE callbacks SET state = 'waiting', wake_at = :now, tries = 0, ended_at = NULL, replayed_at = :now
     WHERE id = CAST(:id AS bigint) OR public_id = CAST(:public_id AS uuid)
     RETURNING *
 )

@@ -17,16 +17,24 @@ from dispatcher.domain.messages.status import Status
 
 @dataclass(frozen=True, slots=True)
 class DueCallback:
-    """A callback that was taken for a try, with the number of that try and its account's secret."""
+    """
+    A callback that was taken for a try, with the number of that try and its account's secret.
+
+    `previous_secret` is the one that still signs too. `since` is when its
+    tries began: when it was written, or replayed. `disabled_reason` says why
+    its webhook is switched off; None if it is not, or if it has no webhook.
+    """
 
     id: int
     public_id: UUID
     dialect: str
     url: str
     secret: str
+    previous_secret: str | None
     tries: int
-    created_at: datetime
+    since: datetime
     account_id: int
+    disabled_reason: str | None
     event: MessageEvent | InboundEvent
 
 
@@ -69,12 +77,14 @@ taken AS (
     WHERE c.id = ANY(ARRAY(SELECT id FROM picked))
     RETURNING c.*
 )
-SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.created_at, t.webhook_id, t.event, t.account_id,
-       t.seq, a.callback_secret, e.at, e.status, e.reason, m.public_id AS message_id, m.number,
+SELECT t.id, t.public_id, t.dialect, t.url, t.tries, t.webhook_id, t.event, t.account_id,
+       t.seq, a.callback_secret,
+       CASE WHEN a.previous_secret_until > :now THEN a.previous_callback_secret END AS previous_secret,
+       e.at, e.status, e.reason, m.public_id AS message_id, m.number,
        m.number_as_given, s.name AS sender, b.client_id,
        coalesce(b.external_id, CAST(b.public_id AS text)) AS batch_id,
        i.public_id AS inbound_id, i.received_at, i.sent_at, i.number AS writer, i.recipient, i.text, i.action,
-       i.parts, i.missing_parts
+       i.parts, i.missing_parts, greatest(t.created_at, t.replayed_at) AS since, w.disabled_reason
 FROM taken t JOIN accounts a ON a.id = t.account_id
 LEFT JOIN messages m ON m.id = t.message_id AND m.id = ANY(ARRAY(SELECT message_id FROM taken))
 LEFT JOIN LATERAL (
@@ -83,6 +93,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN batches b ON b.id = m.batch_id
 LEFT JOIN LATERAL (SELECT * FROM inbound WHERE id = t.inbound_id OFFSET 0) i ON true
 LEFT JOIN senders s ON s.id = coalesce(m.sender_id, i.sender_id)
+LEFT JOIN webhooks w ON w.account_id = t.account_id AND w.dialect = t.dialect AND w.id = t.webhook_id
+                     AND w.url = t.url
 ORDER BY t.id
 """)
 
@@ -140,9 +152,11 @@ def _due(row: Row[Any]) -> DueCallback:
         dialect=row.dialect,
         url=row.url,
         secret=row.callback_secret,
+        previous_secret=row.previous_secret,
         tries=row.tries,
-        created_at=row.created_at,
+        since=row.since,
         account_id=row.account_id,
+        disabled_reason=row.disabled_reason,
         event=_message_event(row) if row.inbound_id is None else _inbound_event(row),
     )
 

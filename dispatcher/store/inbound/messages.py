@@ -45,7 +45,9 @@ class FoundInbound:
 _RENEW_CALLBACKS = text("""
 INSERT INTO callbacks (account_id, inbound_id, seq, dialect, url, webhook_id, event, created_at, wake_at)
 SELECT i.account_id, i.id, 1, w.dialect, w.url, w.id, w.event, :now, :now
-FROM inbound i JOIN webhooks w ON w.account_id = i.account_id AND w.dialect = :dialect AND w.inbound
+FROM inbound i
+JOIN webhooks w ON w.account_id = i.account_id AND w.dialect = :dialect AND w.inbound
+    AND w.disabled_at IS NULL
 WHERE i.account_id = :account_id AND i.received_at >= :since AND i.received_at < :until
 ON CONFLICT (message_id, inbound_id, seq, url, webhook_id) DO UPDATE
 SET state = 'waiting', created_at = :now, wake_at = :now, tries = 0, ended_at = NULL

@@ -53,7 +53,8 @@ owners AS MATERIALIZED (
 )
 """
 
-# What follows from the messages in `kept`, which are stored or changed.
+# What follows from the messages in `kept`, which are stored or changed. No webhook may keep a message from
+# being stored, not even one that `service.callbacks.webhooks` would refuse today.
 _CONSEQUENCES = """
 requested AS (
     SELECT DISTINCT ON (o.account_id, k.number, o.sender_id) o.account_id, k.number, o.sender_id, k.action
@@ -75,7 +76,8 @@ started AS (
 calling AS (
     INSERT INTO callbacks (account_id, inbound_id, seq, dialect, url, webhook_id, event, created_at, wake_at)
     SELECT k.account_id, k.id, k.seq, w.dialect, w.url, w.id, w.event, :now, :now
-    FROM kept k JOIN webhooks w ON w.account_id = k.account_id AND w.inbound
+    FROM kept k JOIN webhooks w ON w.account_id = k.account_id AND w.inbound AND w.disabled_at IS NULL
+    ON CONFLICT DO NOTHING
 )
 SELECT count(*) FROM kept
 """

@@ -44,9 +44,14 @@ accounts = Table(
     Column("tier_cap", Text),
     time_column("paused_at", nullable=True),
     Column("callback_secret", Text, nullable=False, server_default=text(_NEW_SECRET)),
+    Column("previous_callback_secret", Text),
+    time_column("previous_secret_until", nullable=True),
     Column("counted_on", Date),
     Column("counted", Integer, nullable=False, server_default="0"),
     now_column("created_at"),
+    CheckConstraint(
+        "(previous_callback_secret IS NULL) = (previous_secret_until IS NULL)", "previous_callback_secret"
+    ),
     CheckConstraint("name <> ''", "name"),
     CheckConstraint("balance >= 0", "balance"),
     CheckConstraint("rate_limit > 0", "rate_limit"),

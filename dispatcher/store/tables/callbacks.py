@@ -32,6 +32,10 @@ webhooks = Table(
     Column("statuses", ARRAY(SmallInteger), nullable=False),
     Column("inbound", Boolean, nullable=False, server_default=false()),
     now_column("created_at"),
+    time_column("failing_since", nullable=True),
+    time_column("disabled_at", nullable=True),
+    Column("disabled_reason", Text),
+    CheckConstraint("(disabled_at IS NULL) = (disabled_reason IS NULL)", "disabled"),
 )
 
 # The outbox: rows are written by the statement that changes a message or stores an inbound one, and sent by
@@ -53,6 +57,7 @@ callbacks = Table(
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("answer", Text, nullable=False, server_default=""),
     time_column("created_at"),
+    time_column("replayed_at", nullable=True),
     time_column("wake_at", nullable=True),
     time_column("ended_at", nullable=True),
     UniqueConstraint(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -103,6 +104,49 @@ def test_other_tasks_run_while_a_large_valid_body_is_read() -> None:
         return turns
 
     assert asyncio.run(story()) > 20
+
+
+def test_no_body_of_a_tenant_keeps_the_loop_from_others_or_costs_seconds(world: World) -> None:
+    """Stalls are processor time of one turn of the loop, so that a busy machine does not matter."""
+    size = world.settings.bulk_body_limit - 100
+    bodies = [
+        b'{"numbers":[%b1]}' % (b"1," * (size // 2)),
+        b'{"numbers":[%b"1"]}' % (b'"1",' * (size // 4)),
+        b'{"numbers":[%b[]]}' % (b"[]," * (size // 3)),
+        b'{"numbers":[%b{}]}' % (b"{}," * (size // 3)),
+        b'{"a":{%b"a":1}}' % (b'"a":1,' * (size // 6)),
+        b'{"numbers":[%b"1"]}' % (b'"+254712345678",' * (size // 16)),
+        b'{"numbers":"%b"}' % (b"1," * (size // 2)),
+        b"message_body=x&numbers=%b" % (b"1," * (size // 2)),
+        b"&".join(b"a%d=1" % n for n in range(19_000)),
+    ]
+
+    async def story() -> None:
+        key = await credentials.create(
+            world.ctx, world.caller.account, CredentialKind.API_KEY, dialect="formpost"
+        )
+        async with open_client(world) as client:
+            headers = {"X-API-Key": key.secret}
+            longest = 0.0
+
+            async def watch() -> None:
+                nonlocal longest
+                last = time.thread_time()
+                while True:
+                    await asyncio.sleep(0)
+                    longest, last = max(longest, time.thread_time() - last), time.thread_time()
+
+            for body in bodies:
+                watching = asyncio.create_task(watch())
+                await asyncio.sleep(0)
+                longest, started = 0.0, time.thread_time()
+                answer = await client.post("/api/v2/sms/send", content=body, headers=headers)
+                spent = time.thread_time() - started
+                watching.cancel()
+                assert answer.status_code in (413, 422), answer.text
+                assert (longest < 0.1, spent < 4) == (True, True), (body[:40], longest, spent)
+
+    world.run(story)
 
 
 _JSON = st.recursive(

@@ -86,6 +86,20 @@ def test_a_url_is_added_listed_replaced_and_removed(world: World) -> None:
     run_with_api(world, story)
 
 
+def test_a_url_that_is_switched_off_is_listed_with_the_reason_and_a_post_switches_it_on(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        path = f"{SHOP}/webhooks"
+        made = await api.post(path, {"url": URL, "id": "crm"}, status=201)
+        assert (made["failing_since"], made["disabled_at"], made["disabled_reason"]) == (None, None, None)
+        await world.all("UPDATE webhooks SET disabled_at = now(), disabled_reason = 'gone' RETURNING id")
+        [off] = (await api.get(path))["items"]
+        assert off["disabled_at"] is not None
+        assert off["disabled_reason"] == "gone"
+        assert await api.post(path, {"url": URL, "id": "crm"}, status=201) == made
+
+    run_with_api(world, story)
+
+
 def test_an_inbound_message_is_a_callback_for_the_accounts_url(world: World) -> None:
     async def story(api: ManagementClient) -> None:
         await api.post(f"{SHOP}/webhooks", {"url": URL, "id": "crm"}, status=201)

@@ -111,6 +111,6 @@ def test_an_invalid_number_is_refused_for_good(use: Use) -> None:
 def test_a_message_that_the_account_cannot_pay_is_deferred(use: Use) -> None:
     async def work(plugin: SmsGate) -> None:
         three_segments = replace(a_message(), text="x" * 400)
-        assert await send(plugin, three_segments) == Deferred("HTTP 402")
+        assert await send(plugin, three_segments) == Deferred("HTTP 402", of_account=True)
 
     use(work)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.service.accounts import accounts
+from dispatcher.service.accounts import accounts, callback_secrets
 from dispatcher.settings import Settings
 from dispatcher.store.migrate import newest_revision
 from tests.api.client import ApiClient
@@ -52,7 +52,7 @@ def test_the_device_can_be_removed_and_is_there_again(world: World) -> None:
 
 def test_settings_show_the_key_that_signs_webhooks_and_take_changes_without_effect(world: World) -> None:
     async def story(api: ApiClient) -> None:
-        secret = await accounts.callback_secret(api.world.ctx, api.world.caller.account)
+        secret = (await callback_secrets.find(api.world.ctx, api.world.caller.account)).current
         shown = (await api.http.get(f"{BASE}/settings")).json()
         assert shown["webhooks"]["signing_key"] == secret
         change = {"webhooks": {"signing_key": "mine"}, "messages": {"limit_period": "PerDay"}}

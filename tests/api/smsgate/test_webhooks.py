@@ -83,8 +83,8 @@ def test_the_one_device_may_be_named_and_another_may_not(world: World) -> None:
     [
         ({"url": None}, "url is required"),
         ({"url": 5}, "url must be a string"),
-        ({"url": "http://example.com/"}, "the URL must begin with https://"),
-        ({"url": "ftp://example.com/"}, "the URL must begin with https:// or http://, not with ftp"),
+        ({"url": "http://example.com/"}, "the URL must begin with https://, not with http://"),
+        ({"url": "ftp://example.com/"}, "the URL must begin with https://, not with ftp"),
         ({"url": "https://127.0.0.1/"}, "the address 127.0.0.1 is private"),
         ({"url": "https://localhost/"}, "the address localhost is private"),
         ({"url": "https://user:pass@example.com/"}, "the URL may not contain a user name or a password"),
@@ -110,7 +110,7 @@ def test_a_faulty_webhook_is_400_and_not_stored(
 
 def test_a_setting_allows_http_and_private_addresses(settings: Settings) -> None:
     async def story(api: ApiClient) -> None:
-        await _register(api, url="http://127.0.0.1:9/hook")
+        await _register(api, url="http://127.0.0.1:9000/hook")
 
     run_with_api(with_settings(settings, callback_private=True), story)
 
@@ -145,6 +145,24 @@ def test_webhooks_of_another_account_are_neither_seen_nor_removed(world: World) 
 def test_every_event_of_upstream_is_accepted(world: World, event: str) -> None:
     async def story(api: ApiClient) -> None:
         await _register(api, event=event)
+
+    run_with_api(world, story)
+
+
+def test_a_webhook_that_is_switched_off_says_so_until_it_is_registered_again(world: World) -> None:
+    async def story(api: ApiClient) -> None:
+        made = await _register(api, id="mine")
+        await world.all(
+            "UPDATE webhooks SET disabled_at = '2026-05-17T09:32:11.421Z', disabled_reason = 'gone'"
+            " RETURNING id"
+        )
+        off = {"disabledAt": "2026-05-17T09:32:11.421Z", "disabledReason": "gone"}
+        assert (await api.http.get(_URL)).json() == [{**made, **off}]
+        await send(api)
+        await api.world.deliver()
+        assert await _told_of(api) == []
+        assert await _register(api, id="mine") == made
+        assert (await api.http.get(_URL)).json() == [made]
 
     run_with_api(world, story)
 

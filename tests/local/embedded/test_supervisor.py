@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -168,6 +169,54 @@ def test_a_process_that_does_not_stop_in_time_is_killed(
     )
     supervisor.stop()
     assert names_with(events, "did not stop in time") == ["deaf"]
+
+
+def test_a_stop_as_a_whole_has_a_deadline(tmp_path: Path, events: Events) -> None:
+    deaf = [replace(script(name, IGNORES_SIGTERM), stop_timeout=timedelta(minutes=5)) for name in ("a", "b")]
+    with Supervisor(tmp_path, on_event=recording(events), stop_within=timedelta(0)) as supervisor:
+        supervisor.start(*deaf)
+        for name in ("a", "b"):
+            assert eventually(partial(contains, tmp_path / "logs" / f"{name}.log", "deaf\n"))
+    assert names_with(events, "did not stop in time; killed it") == ["b", "a"]
+
+
+def test_a_start_that_hangs_does_not_keep_the_others_from_stopping(tmp_path: Path, events: Events) -> None:
+    hangs, entered = threading.Event(), threading.Event()
+
+    def prepare() -> None:
+        entered.set()
+        hangs.wait(60)
+
+    with Supervisor(tmp_path, on_event=recording(events)) as supervisor:
+        supervisor.start(sleeper("part"))
+        late = replace(sleeper("late"), prepare=prepare)
+        starting = threading.Thread(target=supervisor.start, args=[late])
+        starting.start()
+        assert entered.wait(5)
+        began = time.monotonic()
+    assert time.monotonic() - began < 10
+    assert names_with(events, "stopped") == ["late", "part"]
+    hangs.set()
+    starting.join(10)
+    assert not starting.is_alive()
+    assert names_with(events, "is ready") == ["part"]
+
+
+def test_a_process_that_hangs_is_killed_and_restarted_with_one_line_in_the_log(
+    supervisor: Supervisor, events: Events
+) -> None:
+    supervisor.start(sleeper("part"))
+    pid = supervisor.pid("part")
+    assert pid is not None
+    supervisor.kill("part", signal.SIGSTOP)
+    supervisor.kill_hung("part", pid + 1, "another run of it")
+    supervisor.kill_hung("part", pid, "it has reported nothing for 31 s")
+    assert eventually(lambda: supervisor.pid("part") not in (pid, None))
+    text = "hung (it has reported nothing for 31 s) and was killed; starts again in 0.2 s"
+    assert names_with(events, text) == ["part"]
+    assert names_with(events, "was killed") == ["part"]
+    supervisor.kill("part")
+    assert eventually(lambda: names_with(events, "was killed by SIGKILL") == ["part"])
 
 
 def test_a_process_that_fails_to_start_is_reported_with_the_end_of_its_log(supervisor: Supervisor) -> None:

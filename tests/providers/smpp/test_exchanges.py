@@ -66,7 +66,9 @@ async def exchange(world: World, options: dict[str, Any], **settings: Any) -> As
     async def keep(reports: Sequence[ProviderReports]) -> None:
         await ingest.keep(world.ctx, "sim", reports)
 
-    played = SandboxSettings(**{"latency_ms": 0, "receipt_delay_ms": 1, **settings})
+    played = SandboxSettings(
+        **{"latency_ms": 0, "receipt_delay_ms": 1, "control_token": "a-token", **settings}
+    )
     async with serving_both(played) as (url, port):
         chosen = {**smpp_options("127.0.0.1", port or 0), **options}
         config = ProviderConfig("sim", "smpp", chosen, tps=10_000, takes=Traffic.BOTH)
@@ -75,7 +77,7 @@ async def exchange(world: World, options: dict[str, Any], **settings: Any) -> As
         await accounts.add_sender(world.ctx, world.caller.account, CODE)
         provider.listen(keep)
         try:
-            async with httpx.AsyncClient(base_url=url) as http:
+            async with httpx.AsyncClient(base_url=url, headers={"Authorization": "Bearer a-token"}) as http:
                 one = Exchange(world, http)
                 await one.until(lambda stats: stats["binds"] == chosen.get("binds", 1))
                 yield one

@@ -6,11 +6,12 @@ import pytest
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.accounts.credential import CredentialKind
+from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.errors import AlreadyExists, CredentialExpired, Invalid, NotAuthenticated, NotFound
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.accounts import credentials, operators
 from dispatcher.service.accounts.credentials import MANAGE, NewKey
-from tests.world import World
+from tests.world import ScriptedProvider, World
 
 DAY = timedelta(days=1)
 
@@ -221,14 +222,19 @@ def test_the_last_use_is_noted_once_a_minute(world: World) -> None:
 def test_messages_of_a_test_credential_are_free_and_go_only_to_providers_that_take_tests(
     world: World,
 ) -> None:
+    world.providers = {"live": ScriptedProvider(), "tests": ScriptedProvider()}
+    for name, takes in (("live", Traffic.LIVE), ("tests", Traffic.TESTS)):
+        world.configs[name] = ProviderConfig(name=name, plugin="test", options={}, tps=10_000, takes=takes)
+
     async def story() -> None:
         key = await _key(world, is_test=True)
         caller = await credentials.by_secret(world.ctx, CredentialKind.API_KEY, key.secret, dialect="emsgnow")
         batch = await world.submit(caller=caller)
         assert batch.charged == 0
+        await world.deliver()
         row = await world.row(batch.messages[0].id)
-        assert row.is_test
-        assert row.status == Status.PENDING  # the world's provider takes both
+        assert (row.is_test, row.status, row.provider) == (True, Status.SENT, "tests")
+        assert world.providers["live"].seen == []
 
     world.run(story)
 
@@ -252,6 +258,18 @@ def test_a_short_password_is_refused(world: World) -> None:
     async def story() -> None:
         with pytest.raises(Invalid, match="at least 12 characters"):
             await operators.create(world.ctx, "ann", "short")
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("password", ["x" * 64, "Pä ss\twörd 漢字 🙂", " twelve blank ", "ſtraße" * 30])
+def test_a_password_may_have_any_characters_and_counts_as_it_was_given(world: World, password: str) -> None:
+    async def story() -> None:
+        await operators.create(world.ctx, "ann", password)
+        await operators.by_password(world.ctx, "ann", password)
+        for other in (password[:-1], password.swapcase(), password.strip(" ") + "!"):
+            with pytest.raises(NotAuthenticated):
+                await operators.by_password(world.ctx, "ann", other)
 
     world.run(story)
 

@@ -46,7 +46,7 @@ def test_a_replay_is_sent_once_more_with_the_same_id(world: World) -> None:
         [refused] = (await admin.page(world.ctx)).items
         assert (refused.state, refused.answer) == (CallbackState.REFUSED, "HTTP 410")
         poster.status = 200
-        world.time.advance(timedelta(days=30))  # older than a callback is worth
+        world.time.advance(timedelta(days=30))
         await admin.replay(world.ctx, refused.public_id)
         await send_due(sender)
         [delivered] = (await admin.page(world.ctx, state=CallbackState.DELIVERED)).items

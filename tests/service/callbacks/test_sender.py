@@ -12,9 +12,12 @@ import pytest
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
 from dispatcher.domain.callbacks.events import MessageEvent
+from dispatcher.domain.callbacks.retries import PHONE_RETRIES
 from dispatcher.domain.errors import FaultKind, InvalidSubmission
 from dispatcher.domain.messages.status import Status
+from dispatcher.service.callbacks import admin
 from dispatcher.service.callbacks.sender import CallbackSender, FormattedCallback, Signature, SignedPayload
+from dispatcher.settings import Settings
 from tests.service.callbacks.callback_sending import send_due
 from tests.world import World
 
@@ -133,7 +136,7 @@ def test_the_same_id_and_the_account_s_secret_are_in_every_try(world: World) -> 
         sender = _sender(world, poster)
         await world.submit(callback_url=URL)
         await send_due(sender)
-        world.time.advance(timedelta(seconds=5))
+        world.time.advance(timedelta(seconds=6))
         await send_due(sender)
         first, second = poster.calls
         assert first.headers["webhook-id"] == second.headers["webhook-id"]
@@ -144,20 +147,87 @@ def test_the_same_id_and_the_account_s_secret_are_in_every_try(world: World) -> 
     world.run(story)
 
 
-def test_tries_come_at_growing_intervals_until_the_callback_is_too_old(world: World) -> None:
+async def _waits(world: World, sender: CallbackSender) -> list[timedelta]:
+    """Make each try of the only callback when it is due; return the waits between them."""
+    waits = []
+    while (await send_due(sender)) and (row := (await _rows(world))[0]).state == "waiting":
+        waits.append(row.wake_at - world.time.now())
+        world.time.at = row.wake_at
+    return waits
+
+
+def test_tries_come_over_days_at_growing_intervals(world: World) -> None:
     async def story() -> None:
         poster = RecordingPoster(lambda _: CallbackReply(None, "connection refused"))
-        sender = _sender(world, poster)
         await world.submit(callback_url=URL)
-        begun, waits = world.time.now(), []
-        while (await send_due(sender)) and (row := (await _rows(world))[0]).state == "waiting":
-            waits.append((row.wake_at - world.time.now()).total_seconds())
-            world.time.at = row.wake_at
-        assert waits[:5] == [5, 10, 20, 40, 80]
-        assert max(waits) == 3600
+        begun = world.time.now()
+        waits = await _waits(world, _sender(world, poster))
+        planned = [5, 30, 300, 1800, *(hours * 3600 for hours in (2, 5, 10, 14, 20, 24))]
+        assert len(waits) == len(planned)
+        for wait, seconds in zip(waits, planned, strict=True):
+            assert seconds <= wait.total_seconds() <= 1.2 * seconds
         [row] = await _rows(world)
-        assert (row.state, row.answer) == ("given_up", "connection refused")
-        assert world.time.now() - begun <= timedelta(hours=24)
+        assert (row.state, row.tries, row.answer) == ("given_up", 11, "connection refused")
+        assert timedelta(days=3) < world.time.now() - begun < timedelta(days=4)
+
+    world.run(story)
+
+
+def test_callbacks_that_failed_together_are_not_tried_again_together(world: World) -> None:
+    async def story() -> None:
+        sender = _sender(world, RecordingPoster(lambda _: CallbackReply(503, "HTTP 503")))
+        for _ in range(10):
+            await world.submit(callback_url=URL)
+        await send_due(sender)
+        assert len({row.wake_at for row in await _rows(world)}) > 5
+
+    world.run(story)
+
+
+def test_no_try_comes_after_the_deadline_of_its_callback(settings: Settings) -> None:
+    world = World(settings.model_copy(update={"callback_max_age": 3600}))
+
+    async def story() -> None:
+        sender = _sender(world, RecordingPoster(lambda _: CallbackReply(503, "HTTP 503")))
+        await world.submit(callback_url=URL)
+        begun = world.time.now()
+        assert len(await _waits(world, sender)) == 4
+        assert world.time.now() - begun <= timedelta(hours=1)
+        assert (await _rows(world))[0].state == "given_up"
+
+    world.run(story)
+
+
+def test_a_replayed_callback_has_all_tries_and_a_deadline_of_its_own(world: World) -> None:
+    async def story() -> None:
+        sender = _sender(world, RecordingPoster(lambda _: CallbackReply(503, "HTTP 503")))
+        await world.submit(callback_url=URL)
+        assert len(await _waits(world, sender)) == 10
+        world.time.advance(timedelta(days=30))
+        await admin.replay(world.ctx, (await _rows(world))[0].id)
+        assert len(await _waits(world, sender)) == 10
+        assert (await _rows(world))[0].state == "given_up"
+
+    world.run(story)
+
+
+def test_a_dialect_has_a_retry_schedule_of_its_own(world: World) -> None:
+    async def story() -> None:
+        def formatted(_: MessageEvent) -> FormattedCallback:
+            return FormattedCallback({}, Signature.STANDARD_WEBHOOKS, PHONE_RETRIES)
+
+        sender = CallbackSender(
+            world.ctx,
+            RecordingPoster(lambda _: CallbackReply(404, "HTTP 404")),
+            formatters={"test": formatted},
+            signers={Signature.STANDARD_WEBHOOKS: _signed},
+        )
+        await world.submit(callback_url=URL)
+        waits = await _waits(world, sender)
+        assert (await _rows(world))[0].tries == 15
+        for doublings, wait in enumerate(waits):
+            planned = min(10 * 2**doublings, 5 * 3600)
+            assert planned <= wait.total_seconds() <= 1.2 * planned
 
     world.run(story)
 
@@ -176,7 +246,6 @@ def test_retry_after_is_honoured(world: World) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        CallbackReply(400, "HTTP 400"),
         CallbackReply(410, "HTTP 410"),
         CallbackReply(None, "the address is private", refused=True),
     ],
@@ -191,7 +260,7 @@ def test_a_url_that_will_never_take_it_is_not_tried_again(world: World, reply: C
     world.run(story)
 
 
-@pytest.mark.parametrize("status", [301, 408, 429, 500, 503])
+@pytest.mark.parametrize("status", [100, 301, 304, 400, 401, 403, 404, 408, 409, 429, 500, 503, 599])
 def test_a_passing_fault_is_tried_again(world: World, status: int) -> None:
     async def story() -> None:
         await world.submit(callback_url=URL)
@@ -260,6 +329,24 @@ def test_another_sender_repeats_the_call_of_one_that_died(world: World) -> None:
         await dead.write()  # it was not dead after all: too late to change anything
         [row] = await _rows(world)
         assert (row.state, row.tries) == ("delivered", 2)
+
+    world.run(story)
+
+
+def test_a_late_result_does_not_end_the_try_of_another_sender(world: World) -> None:
+    async def story() -> None:
+        await world.submit(callback_url=URL)
+        slow = _sender(world, RecordingPoster(lambda _: CallbackReply(410, "HTTP 410")))
+        await slow.take()
+        world.time.advance(timedelta(seconds=61))
+        alive = _sender(world, RecordingPoster(hold=(answered := asyncio.Event())))
+        assert await alive.take() == 1
+        await asyncio.gather(*slow._calls)
+        await slow.write()
+        assert [row.state for row in await _rows(world)] == ["waiting"]
+        answered.set()
+        await send_due(alive)
+        assert [(row.state, row.tries) for row in await _rows(world)] == [("delivered", 2)]
 
     world.run(story)
 

@@ -12,7 +12,7 @@ from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import TIER_LIMITS, Tier
 from dispatcher.logs import _without_rows
 from dispatcher.service.clock.release import BATCH
-from dispatcher.service.clock.sweeps import Backlog
+from dispatcher.service.clock.sweeps import Backlog, Clock
 from dispatcher.service.lane_depth import SHALLOW
 from tests.world import World
 
@@ -346,6 +346,15 @@ def test_a_hundred_messages_pass_the_100000_of_another_account(world: World) -> 
     world.run(story, credits=200_000)
 
 
+def test_two_clocks_fill_a_lane_no_deeper_than_one(world: World) -> None:
+    async def story() -> None:
+        await _ready(world, world.caller.account.id, 1, 4 * SHALLOW[Tier.BULK])
+        await asyncio.gather(*(Clock(world.ctx).fill() for _ in range(3)))
+        assert (await _places(world))[Place.LANE] == SHALLOW[Tier.BULK]
+
+    world.run(story)
+
+
 def test_a_lane_that_drains_fast_is_kept_deeper(world: World) -> None:
     async def story() -> None:
         await world.submit(numbers(6000), tier=Tier.BULK)
@@ -381,7 +390,7 @@ def test_a_tick_runs_all_duties_of_every_second(world: World) -> None:
         [due] = (await world.submit(after=HOUR)).messages
         [lost] = (await world.submit()).messages
         [stuck] = (await world.submit()).messages
-        await world.claim(stuck.id, lease=SECOND)
+        await world.claim(stuck.id)
         world.time.advance(HOUR)
         await world.clock.tick()
         world.time.advance(HOUR)  # rescue waits one lease after the clock itself started

@@ -263,6 +263,23 @@ def test_a_queued_message_is_not_sent_when_its_provider_is_paused(world: World) 
     world.run(story)
 
 
+def test_a_claimed_message_is_not_sent_when_its_provider_is_paused(world: World) -> None:
+    async def take_and_pause(outgoing: Outgoing) -> Outcome:
+        _set(world, "sim", PAUSED)
+        return Accepted((outgoing.reference,))
+
+    async def story() -> None:
+        world.sim.answer = take_and_pause
+        await world.submit(MANY)
+        await world.deliver()
+        assert len(world.sim.seen) == 1
+        rows = await world.all("SELECT reason FROM messages WHERE place = 'held' AND attempt = 1")
+        assert rows
+        assert all(row.reason.startswith("sim is paused") for row in rows)
+
+    world.run(story)
+
+
 def test_a_failover_never_goes_to_a_barred_provider(world: World) -> None:
     second = _with_a_second(world)
 

@@ -35,6 +35,16 @@ def test_the_limit_follows_the_latency() -> None:
     assert limit.slots > 50
 
 
+def test_long_texts_need_fewer_slots_because_the_rate_counts_segments() -> None:
+    limit = _limit(1000)
+    for _ in range(100):
+        limit.note_call(0.05, segments=3)
+    assert 20 <= limit.slots <= 23
+    for _ in range(100):
+        limit.note_call(0.05)
+    assert 60 <= limit.slots <= 64
+
+
 def test_the_limit_makes_up_for_the_time_that_slots_wait_for_a_claim() -> None:
     limit = _limit(1000)
     for _ in range(100):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from dispatcher.bootstrap import celery_app
 from dispatcher.domain.delivery.provider import ProviderConfig, ReceiptReport, ReportHandler
 from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
@@ -18,6 +19,7 @@ from dispatcher.service.receipts import ingest
 from dispatcher.service.receipts.ingest import ReceiptMatcher
 from dispatcher.settings import ProviderSettings, Settings
 from tests.world import ScriptedProvider, World
+from workers.own_queue import OwnQueue
 from workers.process import opener
 
 SOON = 10
@@ -164,7 +166,7 @@ def _in_a_worker(
 ) -> None:
     async def main() -> None:
         async with AsyncExitStack() as stack:
-            await opener(settings, frozenset(queues))(stack)
+            await opener(settings, frozenset(queues), OwnQueue(celery_app(settings)))(stack)
             [provider] = MADE
             found = look(provider)
             if asyncio.iscoroutine(found):

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from dispatcher.domain.delivery.message import Attempt
-from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, Rejected
+from dispatcher.domain.delivery.provider import Accepted, Outcome, Outgoing, Rejected, Unsent
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.clock.sweeps import Clock
@@ -103,6 +103,80 @@ def test_a_dead_workers_message_is_in_doubt_and_follows_the_policy(world: World)
         assert (await world.row(standard.id)).doubts == 1
         assert (await world.row(bulk.id)).status == Status.GAVE_UP
         assert "its worker went away" in (await world.row(bulk.id)).reason
+
+    world.run(story)
+
+
+async def _in_doubt(world: World) -> int:
+    """Return the id of a message that a provider may have, and that waits for its next try."""
+    [message] = (await world.submit(until=HOUR)).messages
+    await world.claim(message.id)
+    await _rescue(world)
+    row = await world.row(message.id)
+    assert (row.place, row.doubts) == (Place.HELD, 1)
+    return message.id
+
+
+async def _check_is_not_refunded(world: World, message_id: int) -> None:
+    assert (await world.row(message_id)).status == Status.GAVE_UP
+    assert await world.balance() == 9_999
+
+
+def test_a_message_in_doubt_whose_window_is_over_is_not_refunded(world: World) -> None:
+    async def story() -> None:
+        message_id = await _in_doubt(world)
+        world.time.advance(HOUR)
+        assert await world.clock.expire() == 1
+        await _check_is_not_refunded(world, message_id)
+
+    world.run(story)
+
+
+def test_a_message_in_doubt_that_can_no_longer_be_sent_is_not_refunded(world: World) -> None:
+    async def story() -> None:
+        message_id = await _in_doubt(world)
+        await world.all("UPDATE senders SET disabled_at = now()")
+        world.time.at = (await world.row(message_id)).wake_at
+        await world.clock.release()
+        await world.clock.fill()
+        await world.deliver()
+        await _check_is_not_refunded(world, message_id)
+
+    world.run(story)
+
+
+def test_a_message_in_doubt_whose_last_try_ends_after_its_window_is_not_refunded(world: World) -> None:
+    async def story() -> None:
+        message_id = await _in_doubt(world)
+        world.time.at = (await world.row(message_id)).wake_at
+        await world.clock.release()
+        await world.clock.fill()
+
+        async def refused(_: Outgoing) -> Outcome:
+            world.time.advance(HOUR)
+            return Unsent("connection refused")
+
+        world.sim.answer = refused
+        await world.deliver()
+        await _check_is_not_refunded(world, message_id)
+
+    world.run(story)
+
+
+def test_a_message_that_was_never_sent_is_refunded_if_its_last_try_ends_after_its_window(
+    world: World,
+) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(until=HOUR)).messages
+
+        async def refused(_: Outgoing) -> Outcome:
+            world.time.advance(HOUR)
+            return Unsent("connection refused")
+
+        world.sim.answer = refused
+        await world.deliver()
+        assert (await world.row(message.id)).status == Status.EXPIRED
+        assert await world.balance() == 10_000
 
     world.run(story)
 

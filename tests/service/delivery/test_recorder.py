@@ -1,4 +1,4 @@
-"""The recorder: when it is behind, a worker claims nothing."""
+"""The recorder: it loses no outcome, and when it is behind, a worker claims nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,13 +6,17 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from dispatcher.domain.delivery.message import Attempt
 from dispatcher.domain.delivery.provider import Accepted
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.domain.tier import Tier
 from dispatcher.service.delivery import recorder as recording
+from dispatcher.store import silent_peers
+from tests.silent_proxy import silent_postgres
 from tests.world import World
 
 
@@ -89,3 +93,30 @@ def test_a_worker_claims_nothing_while_its_recorder_is_behind(world: World) -> N
         assert (await world.row(waiting.id)).status == Status.SENT
 
     world.run(story)
+
+
+def test_outcomes_wait_while_postgres_is_away_and_are_written_when_it_is_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("IN_USE", "PING"):
+        monkeypatch.setattr(silent_peers, limit, timedelta(seconds=0.3))
+
+    async def story() -> None:
+        database_url = world.settings.database_url.get_secret_value()
+        async with silent_postgres(database_url) as (proxy, behind):
+            world.settings = world.settings.model_copy(update={"database_url": SecretStr(behind)})
+            async with world.open():
+                await world.create_account()
+                attempts = [await _accepted(world), await _accepted(world)]
+                async with world.worker() as worker:
+                    with capture_logs() as lines:
+                        proxy.silence(for_new=True)
+                        for attempt in attempts:
+                            worker.recorder.put(attempt)
+                        await _until(lambda: [line["event"] for line in lines].count("outcomes_waiting") > 1)
+                    assert worker.recorder.waiting == 2
+                    proxy.hear()
+                for attempt in attempts:
+                    assert (await world.row(attempt.message_id)).status == Status.SENT
+
+    asyncio.run(story())

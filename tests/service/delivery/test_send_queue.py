@@ -232,3 +232,24 @@ def test_outcomes_that_do_not_match_their_messages_are_in_doubt(world: World) ->
         assert "0 outcomes for 1" in row.reason
 
     world.run(story)
+
+
+def test_messages_that_share_a_call_are_sent_only_when_all_their_windows_are_open(world: World) -> None:
+    world.sim.max_batch = 2
+    minute, second = timedelta(minutes=1), timedelta(seconds=1)
+
+    async def story() -> None:
+        early = (await world.submit(after=minute)).messages[0].id
+        world.time.advance(minute)
+        await world.clock.release()  # by a process whose clock is ahead
+        world.time.advance(-second)
+        due = (await world.submit(until=minute)).messages[0].id
+        await world.deliver([early, due])
+        assert world.sim.seen == []
+        world.time.advance(second)
+        await world.all("UPDATE messages SET wake_at = :now", now=world.time.now())
+        await world.clock.release()
+        await world.deliver()
+        assert len(world.sim.seen) == 2
+
+    world.run(story)

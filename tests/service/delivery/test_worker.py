@@ -176,6 +176,62 @@ def test_the_next_provider_does_not_get_a_message_that_may_have_been_sent(world:
     world.run(story)
 
 
+@pytest.mark.parametrize(
+    "answer", [Accepted(("ref",)), Rejected(Status.FAILED, "no"), Unknown("no answer")], ids=str
+)
+def test_a_failover_ends_with_the_first_answer_or_doubt(world: World, answer: Outcome) -> None:
+    world.providers["second"], world.providers["third"] = ScriptedProvider(), ScriptedProvider()
+
+    async def story() -> None:
+        await world.submit()
+        world.sim.always(Unsent("connection refused"))
+        world.providers["second"].always(answer)
+        await world.deliver()
+        assert len(world.providers["second"].seen) == 1
+        assert world.providers["third"].seen == []
+
+    world.run(story)
+
+
+async def _release(world: World, *, ahead: timedelta) -> None:
+    """Release what is due, as a process does whose clock is ahead."""
+    world.time.advance(ahead)
+    await world.clock.release()
+    await world.clock.fill()
+    world.time.advance(-ahead)
+
+
+def test_a_message_that_was_released_too_early_is_not_sent_before_its_window(world: World) -> None:
+    async def story() -> None:
+        [message] = (await world.submit(after=MINUTE)).messages
+        world.time.advance(MINUTE - SECOND)
+        await _release(world, ahead=SECOND)
+        await world.deliver()
+        row = await world.row(message.id)
+        assert (row.status, row.place, row.attempt, world.sim.seen) == (11, Place.HELD, 1, [])
+        world.time.at = max(row.wake_at, row.not_before)
+        await world.clock.release()
+        await world.deliver()
+        assert (await world.row(message.id)).status == Status.SENT
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("at", [MINUTE + SECOND, 2 * MINUTE - SECOND], ids=["its start", "its end"])
+def test_a_message_is_not_sent_while_the_clock_may_be_wrong_about_its_window(
+    world: World, at: timedelta
+) -> None:
+    async def story() -> None:
+        await world.submit(after=MINUTE, until=2 * MINUTE)
+        world.time.advance(at)
+        await world.clock.release()
+        world.time.uncertainty = 2 * SECOND
+        await world.deliver()
+        assert world.sim.seen == []
+
+    world.run(story)
+
+
 def test_a_message_whose_window_ended_in_the_lane_is_not_sent(world: World) -> None:
     async def story() -> None:
         [message] = (await world.submit(until=MINUTE)).messages

@@ -1,6 +1,7 @@
 """What `/readyz` and the doctor say of Redis and of queues, with what mends it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,7 +16,10 @@ from tests.world import World
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(minutes=5)
-WORKER = ProcessReport("worker bulk", "here", 7, frozenset({"bulk"}), LONG_AGO, NOW, timedelta())
+WORKER = ProcessReport("worker bulk", "here", 7, frozenset({"bulk"}), LONG_AGO, NOW, timedelta(), NOW)
+STUCK = replace(WORKER, pid=8, consumed=LONG_AGO)
+SUSPENDED = replace(WORKER, pid=9, at=LONG_AGO, consumed=LONG_AGO)
+API = ProcessReport("api", "here", 10, frozenset(), LONG_AGO, LONG_AGO, timedelta())
 
 
 @pytest.fixture
@@ -81,10 +85,10 @@ def test_another_refusal_has_its_own_advice(refusal: str, advice: str) -> None:
 @pytest.mark.parametrize(
     ("reading", "level", "advice"),
     [
-        (LaneReading({"bulk": NOW}, {"bulk": 0}, ()), Level.OK, ""),
-        (LaneReading({"bulk": LONG_AGO}, {"bulk": 9}, ()), Level.FAIL, "start `dispatcher worker bulk`"),
-        (LaneReading({"bulk": LONG_AGO}, {"bulk": 9}, (WORKER,)), Level.FAIL, "restart it"),
-        (LaneReading({"bulk": LONG_AGO}, {"bulk": 0}, (WORKER,)), Level.FAIL, "start `dispatcher beat`"),
+        (LaneReading({"bulk": NOW}, ()), Level.OK, ""),
+        (LaneReading({"bulk": LONG_AGO}, ()), Level.FAIL, "start `dispatcher worker bulk`"),
+        (LaneReading({"bulk": LONG_AGO}, (STUCK,)), Level.FAIL, "restart it"),
+        (LaneReading({"bulk": LONG_AGO}, (WORKER,)), Level.FAIL, "start `dispatcher beat`"),
     ],
 )
 def test_a_queue_without_a_worker_wants_a_start_and_one_that_hangs_a_restart(
@@ -94,3 +98,38 @@ def test_a_queue_without_a_worker_wants_a_start_and_one_that_hangs_a_restart(
     assert finding.level is level
     assert finding.advice.startswith(advice)
     assert bool(finding.advice) is bool(advice)
+
+
+@pytest.mark.parametrize(
+    ("processes", "texts"),
+    [
+        ((WORKER,), []),
+        (
+            (WORKER, STUCK),
+            ["it has consumed nothing for 5 min, and has not ended: worker bulk (process 8 on here) hangs"],
+        ),
+        (
+            (WORKER, SUSPENDED),
+            ["it has reported nothing for 5 min, and has not ended: worker bulk (process 9 on here) hangs"],
+        ),
+        (
+            (WORKER, API),
+            ["it has reported nothing for 5 min, and has not ended: api (process 10 on here) hangs"],
+        ),
+    ],
+)
+def test_a_process_that_hangs_is_found_though_others_do_its_work(
+    processes: Sequence[ProcessReport], texts: Sequence[str]
+) -> None:
+    found = redis_checks.processes(LaneReading({"bulk": NOW}, processes), now=NOW)
+    assert [(finding.level, finding.text, finding.advice) for finding in found] == [
+        (Level.WARN, text, "restart it") for text in texts
+    ]
+
+
+def test_a_queue_that_nobody_consumes_is_one_finding_that_names_its_workers() -> None:
+    reading = LaneReading({"bulk": LONG_AGO}, (STUCK, SUSPENDED))
+    assert redis_checks.processes(reading, now=NOW) == []
+    [finding] = redis_checks.queues(reading, now=NOW)
+    assert "process 8" in finding.text
+    assert "process 9" in finding.text

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from dispatcher.domain.delivery.provider import (
     ReceiptRequest,
     Rejected,
 )
-from dispatcher.domain.errors import BadReceipt, Invalid, NotFound
+from dispatcher.domain.errors import BadReceipt, Conflict, Invalid, NotFound
 from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.domain.messages.status import Place, Status
 from dispatcher.service.accounts import accounts, opt_outs
@@ -465,3 +466,27 @@ async def test_messages_are_listed_by_account_and_number_the_newest_first(world:
     assert await ids(account=other.account, number="0712345678") == [2]
     with pytest.raises(Invalid):
         await ids(number="nobody")
+
+
+@in_world
+async def test_the_same_webhook_in_two_dialects_keeps_no_message_from_being_stored(world: World) -> None:
+    await with_code(world)
+    await hook(world, inbound=True)
+    await world.all(  # as a version before this rule stored it
+        "INSERT INTO webhooks (account_id, dialect, id, url, event, statuses, inbound)"
+        " SELECT account_id, 'another', id, url, event, statuses, inbound FROM webhooks RETURNING id"
+    )
+    await report(world, mo("Hi", ref="a"))
+    assert (await world.one("SELECT count(*) AS stored FROM inbound")).stored == 1
+    assert (await world.one("SELECT count(*) AS calls FROM callbacks")).calls == 1
+
+
+@in_world
+async def test_a_webhook_of_another_dialect_with_the_same_id_and_url_is_refused(world: World) -> None:
+    await hook(world, inbound=True)
+    other = replace(world.caller, dialect="another")
+    with pytest.raises(Conflict, match=f"the webhook 'w' of another API calls {URL} already"):
+        await hook(world, other, inbound=True)
+    await hook(world, other)  # it gets no messages from handsets, so that nothing is sent twice
+    await hook(world, inbound=True)
+    assert [one.inbound for one in await webhooks.every(world.ctx, other)] == [False]

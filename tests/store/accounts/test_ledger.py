@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import date
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -45,5 +46,18 @@ def test_a_balance_changes_while_another_transaction_refers_to_its_account(world
             await world.ctx.database.transact(lambda c: work(c, batch.id, batch.messages[0].id))
         done.set()
         await other
+
+    world.run(story)
+
+
+def test_a_message_is_refunded_once_by_whoever_asks_and_how_often(world: World) -> None:
+    async def story() -> None:
+        one, other = (await world.submit(["+254712345671", "+254712345672"])).messages
+        refunds = [
+            await world.ctx.database.transact(partial(ledger.refund, message_ids=ids))
+            for ids in ([one.id], [one.id, other.id], [other.id, other.id])
+        ]
+        assert refunds == [1, 1, 0]
+        assert await world.balance() == 10_000
 
     world.run(story)

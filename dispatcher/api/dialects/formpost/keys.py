@@ -100,7 +100,8 @@ def _refused(fault: ValueError) -> Response:
 
 def _key_response(made: NewKey, status: int) -> Response:
     expires_at = None if made.expires_at is None else _format_time(made.expires_at)
-    return JsonWithoutCharset({"api_key": made.secret, "expires_at": expires_at}, status)
+    body = {"api_key": made.secret, "expires_at": expires_at}
+    return JsonWithoutCharset(body, status, headers={"Cache-Control": "no-store, private"})
 
 
 def _format_time(at: datetime) -> str:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from dispatcher.api.dialects.formpost import openapi_examples
 from dispatcher.api.dialects.formpost.auth import read_quota
 from dispatcher.api.operations import Operations
+from dispatcher.api.pages.headers import HtmlPage
 
 HOME = "/api/v2"
 HTML = {"content-type": "text/html; charset=UTF-8"}
@@ -31,7 +32,7 @@ operations = Operations(tags=["Pages"])
 async def show_callback(request: Request) -> Response:
     """Passes the response of the login server to the Swagger page that opened this page."""
     await read_quota(request)
-    return Response(_CALLBACK, headers=HTML)
+    return HtmlPage(_CALLBACK, headers=HTML)
 
 
 @operations.add("GET", "/api/oauth2-redirect.js", is_documented=False)

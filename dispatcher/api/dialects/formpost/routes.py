@@ -23,7 +23,8 @@ async def home(request: Request) -> Response:
     """The documentation page of this API, which is also at /api/v2/docs."""
     await read_quota(request)
     page = await dialect.docs_page(request)
-    return Response(page.body, headers=pages.HTML)
+    page.headers.update(pages.HTML)
+    return page
 
 
 _V1 = ("/v1/sms", "/api/v1/sms/send")

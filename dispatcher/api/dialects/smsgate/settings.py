@@ -11,7 +11,7 @@ from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
-from dispatcher.service.accounts import accounts
+from dispatcher.service.accounts import callback_secrets
 
 operations = Operations(tags=["Settings"], security=SECURITY)
 
@@ -49,6 +49,7 @@ async def _ignored(request: Request) -> Response:
 
 
 async def _settings(request: Request, caller: Caller) -> Mapping[str, object]:
+    secrets = await callback_secrets.find(context_of(request), caller.account)
     return {
         "messages": {
             "limit_period": "Disabled",
@@ -57,6 +58,6 @@ async def _settings(request: Request, caller: Caller) -> Mapping[str, object]:
         },
         "webhooks": {
             "internet_required": True,
-            "signing_key": await accounts.callback_secret(context_of(request), caller.account),
+            "signing_key": secrets.previous or secrets.current,  # the one that X-Signature is made with
         },
     }

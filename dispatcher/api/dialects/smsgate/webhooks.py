@@ -16,6 +16,7 @@ from dispatcher.api.operations import Operations
 from dispatcher.api.request_body import Json, read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
+from dispatcher.domain.callbacks.retries import PHONE_RETRIES
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks import webhooks
 from dispatcher.service.callbacks.sender import FormattedCallback, Signature
@@ -68,7 +69,7 @@ async def show_all(request: Request) -> Response:
     responses=openapi_examples.REGISTERED,
 )
 async def register(request: Request) -> Response:
-    """A webhook with the same `id` is replaced; without an `id`, one is generated."""
+    """A webhook with the same `id` is replaced, and switched on; without an `id`, one is generated."""
     ctx, caller = context_of(request), await authorize(request, "webhooks:write")
     form = Form(await read_object(request))
     name = form.name("id", max_length=_MAX_ID_LENGTH)
@@ -147,9 +148,16 @@ def _callback(
         "deviceId": device_id(event.account_id),
         "payload": payload,
     }
-    return FormattedCallback(body, Signature.TIMESTAMPED)
+    return FormattedCallback(body, Signature.TIMESTAMPED, PHONE_RETRIES)
 
 
 def _webhook(webhook: Webhook, device: str | None) -> Mapping[str, object]:
-    """Return a webhook in a response; it gets the events of all messages, whatever its device."""
-    return {"id": webhook.id, "deviceId": device, "url": webhook.url, "event": webhook.event}
+    """
+    Return a webhook in a response; it gets the events of all messages, whatever its device.
+
+    Upstream does not switch webhooks off: only those that are have more than its fields.
+    """
+    shown = {"id": webhook.id, "deviceId": device, "url": webhook.url, "event": webhook.event}
+    if webhook.disabled_at is None:
+        return shown
+    return {**shown, "disabledAt": write_time(webhook.disabled_at), "disabledReason": webhook.disabled_reason}

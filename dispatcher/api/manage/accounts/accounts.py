@@ -1,7 +1,7 @@
 """Accounts: their limits and their credits."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import Response
 from pydantic import Field
@@ -13,8 +13,9 @@ from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Account
 from dispatcher.domain.tier import Tier
-from dispatcher.service.accounts import accounts
+from dispatcher.service.accounts import accounts, callback_secrets
 from dispatcher.service.accounts.accounts import MAX_COUNT, MAX_CREDITS
+from dispatcher.service.accounts.callback_secrets import LONGEST_OVERLAP, OVERLAP, CallbackSecrets
 
 _PATH = f"{PREFIX}/accounts"
 _ONE = f"{_PATH}/{{name}}"
@@ -92,9 +93,17 @@ class LedgerEntryResponse(ResponseModel):
 
 
 class SecretResponse(ResponseModel):
-    """The key that signs callbacks."""
+    """The key that signs callbacks, and the one before it, which signs too until `previous_until`."""
 
     secret: str
+    previous: str | None
+    previous_until: datetime | None
+
+
+class RotationRequest(RequestModel):
+    """How long the present key signs beside the new one; 0 if it became known."""
+
+    overlap_seconds: int = Field(int(OVERLAP.total_seconds()), ge=0, le=int(LONGEST_OVERLAP.total_seconds()))
 
 
 @router.get(_PATH)
@@ -155,8 +164,24 @@ async def statement(account: NamedAccount, ctx: Ctx, paging: Paged) -> Page[Ledg
 @router.get(f"{_ONE}/callback-secret", responses=_UNKNOWN)
 async def callback_secret(account: NamedAccount, ctx: Ctx, response: Response) -> SecretResponse:
     """Return the key that signs the account's callbacks (Standard Webhooks)."""
+    return _secrets(await callback_secrets.find(ctx, account), response)
+
+
+@router.post(
+    f"{_ONE}/callback-secret/rotate",
+    responses=problems(_404="No such account", _409="The last rotation is not over"),
+)
+async def rotate_callback_secret(
+    body: RotationRequest, account: NamedAccount, ctx: Ctx, response: Response
+) -> SecretResponse:
+    """Make a new key. Callbacks have two signatures until the present one ends."""
+    overlap = timedelta(seconds=body.overlap_seconds)
+    return _secrets(await callback_secrets.rotate(ctx, account, overlap=overlap), response)
+
+
+def _secrets(found: CallbackSecrets, response: Response) -> SecretResponse:
     response.headers["Cache-Control"] = "no-store"
-    return SecretResponse(secret=await accounts.callback_secret(ctx, account))
+    return SecretResponse(secret=found.current, previous=found.previous, previous_until=found.previous_until)
 
 
 def _response(account: Account) -> AccountResponse:

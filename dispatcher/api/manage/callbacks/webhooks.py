@@ -19,19 +19,29 @@ router = operator_router("Inbound messages")
 
 
 class WebhookRequest(RequestModel):
-    """A URL. A webhook with the same `id` is replaced; without an `id`, one is generated."""
+    """
+    A URL. A webhook with the same `id` is replaced, and switched on; without an `id`, one is generated.
+    """
 
     url: Text
     id: Text | None = None
 
 
 class WebhookResponse(ResponseModel):
-    """A URL, and the event that is sent to it."""
+    """
+    A URL, and the event that is sent to it.
+
+    No try has succeeded since `failing_since`. A webhook that is switched off has `disabled_at`
+    and `disabled_reason`; a POST with its `id` switches it on again.
+    """
 
     id: str
     url: str
     event: str
     created_at: datetime
+    failing_since: datetime | None
+    disabled_at: datetime | None
+    disabled_reason: str | None
 
 
 class WebhooksResponse(ResponseModel):

@@ -28,6 +28,7 @@ from dispatcher.api.manage.messages.edits import EditedResponse, edited_response
 from dispatcher.api.manage.paging import MAX_LIMIT, Page, Paged
 from dispatcher.api.manage.problems import problems
 from dispatcher.api.manage.router import PREFIX, checks_content, operator_router
+from dispatcher.api.proxies.root_path import public_root
 from dispatcher.api.request_body import read_object
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.campaigns.campaign import CampaignPlan
@@ -79,14 +80,15 @@ _ANY_NAME = "-"
     responses=problems(_404="No such account", _409="The account has a campaign of this name"),
 )
 async def create_campaign(
-    body: CampaignRequest, account: NamedAccount, ctx: Ctx, response: Response
+    body: CampaignRequest, account: NamedAccount, ctx: Ctx, request: Request, response: Response
 ) -> CreatedResponse:
     """Create a campaign. `faults` of an error lists everything that is wrong with the plan."""
     with renamed_faults(NAMES):
         made = await drafts.create(ctx, account, CampaignPlan(**body.fields()))  # type: ignore[arg-type]
     if body.start:
         made = await campaigns.start(ctx, account, str(made.public_id))
-    response.headers["Location"] = f"{PREFIX}/accounts/{account.name}/campaigns/{made.public_id}"
+    root = public_root(request.scope)
+    response.headers["Location"] = f"{root}{PREFIX}/accounts/{account.name}/campaigns/{made.public_id}"
     fields = campaign_fields(made, await drafts.names(ctx, [made]))
     texts = await text_survey.survey_campaign(ctx, made)
     return CreatedResponse(**fields, texts=TextsResponse.model_validate(texts))

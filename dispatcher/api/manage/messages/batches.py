@@ -30,6 +30,7 @@ from dispatcher.api.manage.messages.messages import CancelledResponse
 from dispatcher.api.manage.paging import Page, Paged
 from dispatcher.api.manage.problems import problems, submission_faults
 from dispatcher.api.manage.router import PREFIX, checks_content, operator_router
+from dispatcher.api.proxies.root_path import public_root
 from dispatcher.api.request_body import Json
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Account, Caller
@@ -207,7 +208,9 @@ async def submit_batch(body: BatchRequest, request: Request, account: NamedAccou
     A request that is repeated with its `Idempotency-Key` gets the same response.
     """
     submission = body.submission(account, simulated=ctx.settings.simulated_numbers)
-    return await accept(request, ctx, Caller(account, MANAGE), submission, answer=partial(_accepted, account))
+    return await accept(
+        request, ctx, Caller(account, MANAGE), submission, answer=partial(_accepted, request, account)
+    )
 
 
 @router.get(_ONE, responses=_UNKNOWN)
@@ -229,7 +232,7 @@ async def cancel_batch(batch_id: AnyId, ctx: Ctx) -> CancelledResponse:
     return CancelledResponse(cancelled=(await edits.edit(ctx, selection, Cancel())).changed)
 
 
-def _accepted(account: Account, batch: AcceptedBatch) -> Response:
+def _accepted(request: Request, account: Account, batch: AcceptedBatch) -> Response:
     response = AcceptedBatchResponse(
         id=batch.id,
         public_id=batch.public_id,
@@ -243,5 +246,5 @@ def _accepted(account: Account, batch: AcceptedBatch) -> Response:
         created_at=batch.accepted_at,
         messages=[AcceptedMessageResponse.model_validate(message) for message in batch.messages],
     )
-    location = f"{PREFIX}/batches/{batch.public_id}"
+    location = f"{public_root(request.scope)}{PREFIX}/batches/{batch.public_id}"
     return Json(response.model_dump(mode="json"), 201, headers={"Location": location})

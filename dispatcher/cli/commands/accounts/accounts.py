@@ -11,11 +11,13 @@ from dispatcher.cli.arguments import AccountName, AsJson, Before, Data, Limit
 from dispatcher.cli.commands.accounts.hours import account_hours
 from dispatcher.cli.console import print_json, print_line, print_table
 from dispatcher.cli.session import run_with_account, run_with_context
+from dispatcher.cli.times import read_duration
 from dispatcher.cli.values import read_whole_number, updated
 from dispatcher.domain.accounts.account import Account, AccountLimits
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.tier import Tier
-from dispatcher.service.accounts import accounts
+from dispatcher.service.accounts import accounts, callback_secrets
+from dispatcher.service.accounts.callback_secrets import CallbackSecrets
 from dispatcher.service.context import Context
 from dispatcher.store.accounts.senders import Sender
 
@@ -32,6 +34,7 @@ def register(app: typer.Typer) -> None:
     account.command("list")(list_accounts)
     account.command("show")(show)
     account.command("statement")(statement)
+    account.command("rotate-secret")(rotate_secret)
     app.add_typer(account, name="account")
 
 
@@ -136,12 +139,32 @@ def show(
 ) -> None:
     """Show an account with its limits and senders."""
 
-    async def work(ctx: Context, account: Account) -> tuple[Account, list[Sender], str | None]:
-        callback_secret = await accounts.callback_secret(ctx, account) if secret else None
-        return account, await accounts.list_senders(ctx, account), callback_secret
+    async def work(ctx: Context, account: Account) -> tuple[Account, list[Sender], CallbackSecrets | None]:
+        secrets = await callback_secrets.find(ctx, account) if secret else None
+        return account, await accounts.list_senders(ctx, account), secrets
 
-    account, senders, callback_secret = run_with_account(data, name, work)
-    _print(account, as_json, senders=senders, secret=callback_secret)
+    account, senders, secrets = run_with_account(data, name, work)
+    _print(account, as_json, senders=senders, secrets=secrets)
+
+
+def rotate_secret(
+    name: AccountName,
+    overlap: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="How long the present secret signs too; 0s if it is known."),
+    ] = "24h",
+    as_json: AsJson = False,
+    data: Data = None,
+) -> None:
+    """Make a new secret that signs an account's callbacks. For a time, each has two signatures."""
+    length = read_duration(overlap, option="--overlap")
+    made = run_with_account(
+        data, name, lambda ctx, account: callback_secrets.rotate(ctx, account, overlap=length)
+    )
+    if as_json:
+        print_json(_secret_fields(made))
+    else:
+        _print_secrets(made)
 
 
 def statement(
@@ -181,10 +204,14 @@ def _countries(typed: str) -> frozenset[str]:
 
 
 def _print(
-    account: Account, as_json: bool, *, senders: Sequence[Sender] = (), secret: str | None = None
+    account: Account,
+    as_json: bool,
+    *,
+    senders: Sequence[Sender] = (),
+    secrets: CallbackSecrets | None = None,
 ) -> None:
     if as_json:
-        extra = {} if secret is None else {"callback_secret": secret}
+        extra = {} if secrets is None else _secret_fields(secrets)
         print_json({**asdict(account), **extra, "senders": [asdict(sender) for sender in senders]})
         return
     country = account.default_country or "no default country"
@@ -193,11 +220,25 @@ def _print(
         print_line("  paused: its submissions are refused")
     if limits := _limits(account.limits):
         print_line(f"  limits: {limits}")
-    if secret is not None:
-        print_line(f"  callbacks are signed with {secret}")
+    if secrets is not None:
+        _print_secrets(secrets, indent="  ")
     for sender in senders:
         state = "disabled" if sender.disabled_at else "default" if sender.is_default else ""
         print_line(f"  sender {sender.id}: {sender.name} {state}".rstrip())
+
+
+def _secret_fields(secrets: CallbackSecrets) -> dict[str, object]:
+    return {
+        "callback_secret": secrets.current,
+        "previous_callback_secret": secrets.previous,
+        "previous_secret_until": secrets.previous_until,
+    }
+
+
+def _print_secrets(secrets: CallbackSecrets, *, indent: str = "") -> None:
+    print_line(f"{indent}callbacks are signed with {secrets.current}")
+    if secrets.previous_until is not None:
+        print_line(f"{indent}and with {secrets.previous} until {secrets.previous_until:%Y-%m-%d %H:%M} UTC")
 
 
 def _limits(limits: AccountLimits) -> str:

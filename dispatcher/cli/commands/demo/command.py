@@ -93,7 +93,11 @@ async def _run_demo(running: Stack) -> Sequence[str]:
         httpx.AsyncClient(
             base_url=plan.base_url, headers={"Authorization": f"Bearer {created.token}"}, trust_env=False
         ) as api,
-        httpx.AsyncClient(base_url=plan.sandbox_url, trust_env=False) as sandbox,
+        httpx.AsyncClient(
+            base_url=plan.sandbox_url,
+            headers={"Authorization": f"Bearer {plan.sandbox_token}"},
+            trust_env=False,
+        ) as sandbox,
     ):
         account = await accounts.find(ctx, ACCOUNT)
         direct, over_http = Caller(account, DIALECT), Caller(account, "scheduler")

@@ -5,7 +5,6 @@ They open their own connections, so that a fault in the dispatcher's own
 connections does not hide another one.
 """
 
-import json
 import shlex
 import shutil
 import stat
@@ -13,17 +12,16 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
-import redis
 from redis.exceptions import RedisError
-from sqlalchemy.engine import make_url
 
 from dispatcher.domain.duration import format_duration
+from dispatcher.lanes.connect import open_redis
 from dispatcher.service.health.finding import Finding, fail, ok, warn
 from dispatcher.service.receipts.listing import MOST
 from dispatcher.settings import Settings
+from dispatcher.store.database_url import connect_arguments
 
 _TIMEOUT = 5
 _OLDEST_POSTGRES = 14
@@ -35,39 +33,29 @@ _PRIVATE = ("credentials.json", "environment", "jwt.key", "sandbox.json")
 
 def postgres(settings: Settings) -> Sequence[Finding]:
     """Check that Postgres can be reached, its version and its clock."""
-    arguments = _connect_arguments(settings.database_url.get_secret_value())
+    arguments = connect_arguments(settings.database_url.get_secret_value())
     try:
-        with psycopg.connect(**arguments, connect_timeout=_TIMEOUT, autocommit=True) as connection:
+        with psycopg.connect(**{**arguments, "connect_timeout": _TIMEOUT}, autocommit=True) as connection:
             began = time.perf_counter()
-            server_time, version, read_only = connection.execute(
-                "SELECT clock_timestamp(), current_setting('server_version_num')::int, pg_is_in_recovery()"
-            ).fetchone() or (None, 0, False)
+            server_time, version, read_only, pid = connection.execute(
+                "SELECT clock_timestamp(), current_setting('server_version_num')::int, pg_is_in_recovery(),"
+                " pg_backend_pid()"
+            ).fetchone() or (None, 0, False, 0)
             round_trip = timedelta(seconds=time.perf_counter() - began)
+            is_pooled = pid != connection.info.backend_pid
     except psycopg.Error as error:
         return [
             fail(
                 "postgres", f"cannot be reached: {_line(error)}", "is it running, and is DATABASE_URL right?"
             )
         ]
-    return [_version(version, round_trip, read_only=read_only), _clock(server_time, round_trip)]
-
-
-def _connect_arguments(url: str) -> dict[str, Any]:
-    """
-    Return the arguments with which our own connections are opened.
-
-    Not a URL: libpq reads the "+" that SQLAlchemy writes for a blank, as in a socket's path, as a plus.
-    """
-    made = make_url(url).set(drivername="postgresql+psycopg")
-    _, arguments = made.get_dialect()().create_connect_args(made)
-    return {name: value for name, value in arguments.items() if name != "connect_timeout"}
+    version_found = _version(version, round_trip, read_only=read_only, is_pooled=is_pooled)
+    return [version_found, _clock(server_time, round_trip)]
 
 
 def redis_server(settings: Settings) -> Sequence[Finding]:
     """Check that Redis can be reached, and that it keeps its data."""
-    client = redis.Redis.from_url(
-        settings.redis_url.get_secret_value(), socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT
-    )
+    client = open_redis(settings.redis_url.get_secret_value())
     try:
         info: Mapping[str, object] = client.info()
     except (RedisError, OSError) as error:
@@ -97,11 +85,21 @@ def unsigned(settings: Settings) -> Sequence[Finding]:
         warn(
             "providers",
             f"{provider.name} believes everybody who knows its receipt URL",
-            'set receipts.signature in its options to another kind than "none"',
+            f'see docs/providers/{provider.plugin}.md, and replace "signature": {{"kind": "none"}}',
         )
         for provider in settings.providers
-        if '"signature": {"kind": "none"}' in json.dumps(provider.options, default=str)
+        if _has_no_signature(provider.options)
     ]
+
+
+def _has_no_signature(options: object) -> bool:
+    """Whether options say anywhere that the signature is none: plug-ins have it in different places."""
+    match options:
+        case {"signature": {"kind": "none"}}:
+            return True
+        case Mapping():
+            return any(map(_has_no_signature, options.values()))
+    return False
 
 
 def receipts(unknown: int) -> Finding:
@@ -151,10 +149,15 @@ def disk(directory: Path) -> Finding:
     return warn("disk", text, "make room soon") if free < _SCARCE else ok("disk", text)
 
 
-def _version(number: int, round_trip: timedelta, *, read_only: bool) -> Finding:
+def _version(number: int, round_trip: timedelta, *, read_only: bool, is_pooled: bool) -> Finding:
     text = f"version {number // 10_000}.{number % 10_000}, answers in {format_duration(round_trip)}"
+    text += ", through a pooler" * is_pooled
     if read_only:
-        return fail("postgres", f"{text}, but is a read-only standby", "point DATABASE_URL at the primary")
+        return fail(
+            "postgres",
+            f"{text}, but is a read-only standby",
+            "point DATABASE_URL at the primary, or list all servers as docs/servers.md shows",
+        )
     if number < _OLDEST_POSTGRES * 10_000:
         return fail("postgres", text, f"use PostgreSQL {_OLDEST_POSTGRES} or newer")
     return ok("postgres", text)

@@ -14,6 +14,7 @@ from dispatcher.cli.console import console, print_json
 from dispatcher.cli.session import quiet_settings
 from dispatcher.domain.errors import Misconfigured, Unavailable
 from dispatcher.local.environment import default_directory
+from dispatcher.service.health.callback_checks import disabled_webhooks
 from dispatcher.service.health.finding import Finding, Level, fail, ok
 from dispatcher.service.health.message_checks import delayed
 from dispatcher.service.health.readiness import redis_findings, require_migrated
@@ -64,7 +65,8 @@ async def _check_context(settings: Settings) -> Sequence[Finding]:
                 unmatched, remarked = await listing.recent_unmatched(ctx), await listing.recent_remarked(ctx)
                 await ctx.provider_health.refresh()
                 delays = await delayed(ctx, count_up_to=_MOST_COUNTED)
-                found = [checks.receipts(unmatched), *checks.remarks(remarked), *delays]
+                disabled = await disabled_webhooks(ctx)
+                found = [checks.receipts(unmatched), *checks.remarks(remarked), *disabled, *delays]
             except Misconfigured as error:
                 migrations = fail("migrations", str(error), "run `dispatcher migrate`")
             except Unavailable as error:

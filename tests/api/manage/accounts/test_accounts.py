@@ -1,5 +1,7 @@
 """Accounts over the management API."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from tests.api.manage.client import SHOP, ManagementClient, ids, run_with_api
@@ -124,6 +126,25 @@ def test_a_top_up_of_no_amount_is_400(world: World, wrong: dict[str, object]) ->
     async def story(api: ManagementClient) -> None:
         await api.refused("POST", f"{SHOP}/topups", 400, json=wrong)
         assert await world.balance() == 10_000
+
+    run_with_api(world, story)
+
+
+def test_the_callback_secret_is_rotated_with_an_overlap(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        path = f"{SHOP}/callback-secret"
+        first = await api.get(path)
+        assert (first["previous"], first["previous_until"]) == (None, None)
+        response = await api.http.post(f"/manage/v1{path}/rotate", json={"overlap_seconds": 3600})
+        second = response.json()
+        assert response.headers["cache-control"] == "no-store"
+        assert second["secret"] != second["previous"] == first["secret"]
+        assert datetime.fromisoformat(second["previous_until"]) == world.time.now() + timedelta(hours=1)
+        assert await api.get(path) == second
+        assert "is not over" in await api.refused("POST", f"{path}/rotate", 409, json={})
+        third = await api.post(f"{path}/rotate", {"overlap_seconds": 0})
+        assert (third["previous"], third["previous_until"]) == (None, None)
+        await api.refused("POST", f"{path}/rotate", 400, json={"overlap_seconds": 31 * 86_400})
 
     run_with_api(world, story)
 

@@ -186,3 +186,18 @@ def test_the_callback_secret_is_shown_only_on_request(shop: Run) -> None:
     assert "callback_secret" not in shop("account", "show", "shop", "--json").json
     assert "  callbacks are signed with whsec_" in shop("account", "show", "shop", "--secret").out
     assert shop("account", "show", "shop", "--secret", "--json").json["callback_secret"].startswith("whsec_")
+
+
+def test_the_callback_secret_is_rotated_with_an_overlap(shop: Run) -> None:
+    first = shop("account", "show", "shop", "--secret", "--json").json["callback_secret"]
+    made = shop("account", "rotate-secret", "shop", "--overlap", "2h", "--json").json
+    assert made["previous_callback_secret"] == first
+    printed = shop("account", "show", "shop", "--secret").out
+    assert f"  callbacks are signed with {made['callback_secret']}\n  and with {first} until " in printed
+    rotate = "account", "rotate-secret", "shop"
+    refused(shop(*rotate), 1, "the last rotation of the callback secret of 'shop' is not over")
+    refused(shop(*rotate, "--overlap", "31d"), 2, "for 0 to 30 days more, not for 31 d")
+    refused(shop(*rotate, "--overlap", "soon"), 2, "--overlap 'soon' is not a duration")
+    ended = shop(*rotate, "--overlap", "0s")
+    assert ended.out.startswith("callbacks are signed with whsec_")
+    assert ended.out.count("\n") == 1

@@ -331,3 +331,17 @@ def test_the_text_of_a_running_campaign_is_changed_and_each_recipient_counted(
     assert "names nick, which the audience has no column for; it has name" in refused_text.err
     assert "campaign text" in shop_with_audience("campaign", "change", "spring", "--text", "x").err
     assert shown(shop_with_audience)["text"] == "Hey {{name}}"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("https://168.63.129.16/", "the address 168.63.129.16 is private"),
+        ("https://shop.example:25/", "the port 25 may not be called: only 80, 443, and 1024 to 65535"),
+    ],
+)
+def test_a_hostile_callback_url_is_refused_with_the_reason(
+    shop_with_audience: Run, url: str, reason: str
+) -> None:
+    command = "campaign", "create", "spring", "--audience", "customers", "--text", "Hi", "--callback-url", url
+    refused(shop_with_audience(*command), 2, f"--callback-url: {reason}")

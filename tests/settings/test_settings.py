@@ -11,7 +11,7 @@ from dispatcher.domain.errors import Misconfigured
 from dispatcher.domain.hours.allowed_hours import parse_hours
 from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.domain.tier import Tier
-from dispatcher.settings import load_settings
+from dispatcher.settings import ProviderSettings, load_settings
 
 URLS = {"DATABASE_URL": "postgresql://u:hidden@h/d", "REDIS_URL": "redis://h/0"}
 
@@ -191,3 +191,37 @@ def test_an_invalid_url_is_refused_and_not_shown(
     with pytest.raises(Misconfigured, match=f"^{name} is not like ") as caught:
         load_settings()
     assert "hidden" not in str(caught.value)
+
+
+def test_a_secret_of_a_provider_may_be_a_variable_or_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    monkeypatch.setenv("DISPATCHER_ACME_TOKEN", "from the environment {x} ${DISPATCHER_X}")
+    monkeypatch.setenv("DISPATCHER_ACME_KEY_FILE", str(tmp_path / "secret"))
+    options = {
+        "auth": {"token": "${DISPATCHER_ACME_TOKEN}"},
+        "keys": ["${DISPATCHER_ACME_KEY}", "${text}", 5],
+    }
+    assert ProviderSettings(name="acme", plugin="http", options=options).options == {
+        "auth": {"token": "from the environment {x} ${DISPATCHER_X}"},
+        "keys": ["from a file", "${text}", 5],
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("${DISPATCHER_NOTHING}", "set DISPATCHER_NOTHING, or DISPATCHER_NOTHING_FILE"),
+        ("${DISPATCHER_GONE}", "DISPATCHER_GONE_FILE names a file that cannot be read: /nowhere"),
+        ("Bearer ${DISPATCHER_NOTHING}", "must be a whole value"),
+    ],
+)
+def test_a_reference_to_nothing_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    monkeypatch.setenv("DISPATCHER_GONE_FILE", "/nowhere")
+    provider = {"name": "acme", "plugin": "http", "options": {"auth": {"token": value}}}
+    monkeypatch.setenv("DISPATCHER_PROVIDERS", json.dumps([provider]))
+    with pytest.raises(Misconfigured, match=said):
+        load_settings()

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from dispatcher.api.dialect import ASSETS
 from dispatcher.api.errors import PROBLEM, problem
 from dispatcher.api.operations import MountedApp, MountPoint, Operations
+from dispatcher.api.pages.headers import HtmlPage
+from dispatcher.api.proxies.root_path import public_root
 
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>SMS dispatcher: APIs</title>
@@ -25,18 +27,20 @@ td{{padding:.3rem 1.5rem .3rem 0;vertical-align:top}}code{{font-size:.9em}}</sty
 def overview(apis: Sequence[MountedApp], prefixes: Mapping[str, str]) -> MountedApp:
     """Return the application that lists these APIs, each with its prefix if it has one."""
     operations = Operations()
-    rows = (_row(api, prefixes.get(api.name, "")) for api in apis)
-    page = _PAGE.format(rows="".join(rows))
     files = StaticFiles(packages=[("fastapi_offline", "static")])
 
     @operations.add("GET", "/docs")
     async def docs(request: Request) -> Response:
-        return HTMLResponse(page)
+        root = public_root(request.scope)
+        rows = (_row(api, root + prefixes.get(api.name, "")) for api in apis)
+        return HtmlPage(_PAGE.format(rows="".join(rows)))
 
     @operations.add("GET", f"{ASSETS}/{{path:path}}")
     @operations.add("HEAD", f"{ASSETS}/{{path:path}}")
     async def asset(request: Request) -> Response:
-        return await files.get_response(request.path_params["path"], request.scope)
+        response = await files.get_response(request.path_params["path"], request.scope)
+        response.headers["Cache-Control"] = "no-cache"  # kept, and asked for again by its ETag
+        return response
 
     return MountedApp(
         "overview",

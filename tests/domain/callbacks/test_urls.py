@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.callbacks.callback import MAX_URL_LENGTH, check_url, is_public
+from dispatcher.domain.callbacks.urls import MAX_URL_LENGTH, UrlRules, check_url, is_public
 
 PRIVATE = [
     "0.0.0.0",
@@ -10,6 +10,8 @@ PRIVATE = [
     "100.64.0.1",  # CGNAT
     "127.0.0.1",
     "127.255.255.254",
+    "100.100.100.200",  # Alibaba's metadata
+    "168.63.129.16",  # Azure's own services
     "169.254.169.254",
     "172.16.0.1",
     "192.0.0.9",
@@ -32,6 +34,9 @@ PRIVATE = [
     "::ffff:0:127.0.0.1",
     "64:ff9b::10.0.0.1",
     "64:ff9b::7f00:1",
+    "64:ff9b::168.63.129.16",
+    "::ffff:168.63.129.16",
+    "2002:a83f:8110::1",  # 6to4 of 168.63.129.16
     "64:ff9b:1::8.8.8.8",
     "100::1",
     "2001::1",
@@ -43,7 +48,8 @@ PRIVATE = [
     "4000::1",
     "5f00::1",
     "fc00::1",
-    "fd00:ec2::254",
+    "fd00:ec2::254",  # AWS's metadata
+    "fd20:ce::254",  # Google's metadata
     "fe80::1",
     "fe80::1%eth0",
     "2606:4700::1%eth0",
@@ -113,11 +119,14 @@ def test_an_ipv4_address_embedded_in_ipv6_has_the_same_result(address: object) -
         "https://1.example.com/",
         "https://localhost.example.com/",
         "http://example.com:/",
+        "http://example.com:80/",
+        "http://example.com:1024/",
+        "https://example.com:65535/",
         "http://example.com?user@x",
     ],
 )
 def test_a_public_url_may_be_called(url: str) -> None:
-    assert check_url(url, allow_private=False) is None
+    assert check_url(url, UrlRules()) is None
 
 
 @pytest.mark.parametrize(
@@ -138,6 +147,11 @@ def test_a_public_url_may_be_called(url: str) -> None:
         ("http://@example.com", "user name"),
         ("http://example.com:0/", "port 0"),
         ("http://example.com:65536/", "port 65536"),
+        ("http://example.com:22/", "the port 22 may not be called: only 80, 443, and 1024 to 65535"),
+        ("https://example.com:25/", "port 25"),
+        ("https://8.8.8.8:53/", "port 53"),
+        ("https://[2606:4700:4700::1111]:1023/", "port 1023"),
+        ("http://example.com:00025/", "port 00025"),
         ("http://example.com:-1/", "host or the port"),
         ("http://example.com:+80/", "host or the port"),
         ("http://example.com:8_0/", "host or the port"),
@@ -168,7 +182,7 @@ def test_a_public_url_may_be_called(url: str) -> None:
 )
 def test_a_url_that_may_never_be_called_has_a_reason(url: str, reason: str) -> None:
     for allow_private in (False, True):
-        assert reason in require(check_url(url, allow_private=allow_private))
+        assert reason in require(check_url(url, UrlRules(allow_private)))
 
 
 def require(fault: str | None) -> str:
@@ -195,15 +209,24 @@ def require(fault: str | None) -> str:
         "localhost.",
         "localhost:8000",
         "api.localhost",
+        "redis",
+        "redis.",
+        "redis:6379",
+        "metadata.google.internal",
+        "METADATA.GOOGLE.INTERNAL.",
+        "printer.local",
+        "168.63.129.16",
+        "[fd00:ec2::254]",
+        "100.100.100.200",
     ],
 )
 def test_a_private_host_may_be_called_only_if_allowed(host: str) -> None:
-    assert require(check_url(f"http://{host}/", allow_private=False)).endswith(" is private")
-    assert check_url(f"http://{host}/", allow_private=True) is None
+    assert require(check_url(f"http://{host}/", UrlRules())).endswith(" is private")
+    assert check_url(f"http://{host}/", UrlRules(allow_private=True)) is None
 
 
 def test_the_reason_has_the_private_address() -> None:
-    fault = check_url("http://127.0.0.1:9/x?token=secret", allow_private=False)
+    fault = check_url("http://127.0.0.1:9000/x?token=secret", UrlRules())
     assert fault == "the address 127.0.0.1 is private"
 
 
@@ -229,25 +252,25 @@ def test_the_reason_has_the_private_address() -> None:
 )
 def test_an_ipv4_address_in_an_unusual_form_is_refused(host: str) -> None:
     for allow_private in (False, True):
-        assert require(check_url(f"http://{host}/", allow_private=allow_private)).endswith(
+        assert require(check_url(f"http://{host}/", UrlRules(allow_private))).endswith(
             "is not an IP address in its usual form"
         )
 
 
 def test_http_is_refused_if_only_https_is_allowed() -> None:
-    assert require(check_url("http://example.com/", allow_private=False, https_only=True)).endswith(
-        "https://"
+    assert require(check_url("http://example.com/", UrlRules(https_only=True))) == (
+        "the URL must begin with https://, not with http://"
     )
-    assert check_url("https://example.com/", allow_private=False, https_only=True) is None
+    assert check_url("https://example.com/", UrlRules(https_only=True)) is None
 
 
 def test_a_url_of_2048_characters_is_the_longest() -> None:
     longest = "https://example.com/".ljust(MAX_URL_LENGTH, "x")
-    assert check_url(longest, allow_private=False) is None
-    assert "2049 characters" in require(check_url(longest + "x", allow_private=False))
+    assert check_url(longest, UrlRules()) is None
+    assert "2049 characters" in require(check_url(longest + "x", UrlRules()))
 
 
 @given(st.text(max_size=60) | st.text(max_size=40).map("http://{}".format))
 def test_any_text_is_checked_without_an_error(text: str) -> None:
-    check_url(text, allow_private=False)
+    check_url(text, UrlRules())
     is_public(text)

@@ -33,63 +33,26 @@ from dispatcher.domain.accounts.credits import Prices, PriceUnit
 from dispatcher.domain.delivery.message import DoubtPolicy
 from dispatcher.domain.delivery.provider import ProviderConfig, Traffic
 from dispatcher.domain.delivery.retry import RetryPolicy
-from dispatcher.domain.errors import Invalid, Misconfigured
-from dispatcher.domain.hours.allowed_hours import AllowedHours, parse_hours
+from dispatcher.domain.errors import Misconfigured
+from dispatcher.domain.hours.allowed_hours import AllowedHours
 from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
-from dispatcher.domain.numbers.countries import expand, expand_keys, fault_of, is_country_name
+from dispatcher.domain.numbers.countries import expand, expand_keys
 from dispatcher.domain.tier import Tier
+from dispatcher.settings.checks import (
+    DEFAULT_RESENDS,
+    all_tiers,
+    check_base_url,
+    check_countries,
+    check_keywords,
+    check_priced,
+    parse_tier_hours,
+)
+from dispatcher.settings.listening import check_listen, check_networks, check_root_path
+from dispatcher.settings.references import resolve_references
 from dispatcher.strict_model import StrictModel
 
-_DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
-_REDIS, _REDIS_SAMPLE = r"rediss?", "redis://:password@host:6379/0"  # Celery has no unix://
-
-
-def _all_tiers(value: dict[Tier, int]) -> dict[Tier, int]:
-    return _DEFAULT_RESENDS | value
-
-
-def _base_url(value: str) -> str:
-    """Return the URL without a slash at its end. Raises ValueError."""
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{value!r} is not like https://sms.example.org")
-    return value.rstrip("/")
-
-
-def _hours(value: object) -> object:
-    """Return the parsed hours of each tier. Raises ValueError."""
-    if not isinstance(value, dict):
-        return value
-    return {tier: _hours_of(str(tier), hours) for tier, hours in value.items()}
-
-
-def _hours_of(tier: str, hours: object) -> object:
-    if not isinstance(hours, dict):
-        return hours
-    try:
-        return parse_hours(hours)
-    except Invalid as error:
-        raise ValueError(f"{tier}: {error}") from None
-
-
-def _keywords(value: dict[KeywordAction, tuple[str, ...]]) -> dict[KeywordAction, tuple[str, ...]]:
-    Keywords.of(value)
-    return value
-
-
-def _countries(names: frozenset[str]) -> frozenset[str]:
-    if wrong := fault_of(names):
-        raise ValueError(wrong)
-    return names
-
-
-def _priced(name: str) -> str:
-    if name != "*" and not is_country_name(name):
-        raise ValueError(
-            f'{name!r} is no country: write "GB", a calling code like "+44", or "*" for all others'
-        )
-    return name
+_REDIS, _REDIS_SAMPLE = r"rediss?|sentinel", "redis://:password@host:6379/0"  # Celery has no unix://
 
 
 class RepeatPolicy(StrEnum):
@@ -112,16 +75,16 @@ class ProviderSettings(StrictModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
     plugin: str
-    options: dict[str, object] = Field(default_factory=dict)
+    options: Annotated[dict[str, object], BeforeValidator(resolve_references)] = Field(default_factory=dict)
     tps: float = Field(default=100, gt=0)
     max_connections: int = Field(default=200, ge=1, le=2000)
     call_timeout: float = Field(default=5, gt=0, le=60)
     dedupes: bool = False
-    countries: Annotated[frozenset[str], AfterValidator(_countries)] = frozenset()
+    countries: Annotated[frozenset[str], AfterValidator(check_countries)] = frozenset()
     takes: Traffic = Traffic.LIVE
     sender_tps: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     doubt: dict[Tier, int] = Field(default_factory=dict)
-    prices: dict[Annotated[str, AfterValidator(_priced)], Annotated[Decimal, Field(ge=0)]] = Field(
+    prices: dict[Annotated[str, AfterValidator(check_priced)], Annotated[Decimal, Field(ge=0)]] = Field(
         default_factory=dict
     )
     poll: float | None = Field(default=None, ge=1, le=3600)
@@ -158,10 +121,10 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
     database_pool: int = Field(default=10, ge=1, le=100)
 
-    public_url: Annotated[str, AfterValidator(_base_url)] | None = None
+    public_url: Annotated[str, AfterValidator(check_base_url)] | None = None
     providers: Annotated[tuple[ProviderSettings, ...], NoDecode] = ()
 
-    doubt_resends: Annotated[dict[Tier, int], NoDecode, AfterValidator(_all_tiers)] = dict(_DEFAULT_RESENDS)
+    doubt_resends: Annotated[dict[Tier, int], NoDecode, AfterValidator(all_tiers)] = dict(DEFAULT_RESENDS)
     max_deferrals: int = Field(default=10, ge=1)
     backoff_base: float = Field(default=2, gt=0)
     backoff_cap: float = Field(default=300, gt=0)
@@ -170,17 +133,17 @@ class Settings(BaseSettings):
     flush_interval: float = Field(default=0.02, gt=0)
     lane_seconds: float = Field(default=2, gt=0)
     campaign_ahead: int = Field(default=100_000, ge=1)
-    hours: Annotated[dict[Tier, InstanceOf[AllowedHours]], NoDecode, BeforeValidator(_hours)] = {}
+    hours: Annotated[dict[Tier, InstanceOf[AllowedHours]], NoDecode, BeforeValidator(parse_tier_hours)] = {}
 
     max_recipients: int = Field(default=10_000, ge=1)
     max_segments: int = Field(default=10, ge=1, le=255)
     stop_mention: str = "\nSTOP: reply STOP"
-    keywords: Annotated[dict[KeywordAction, tuple[str, ...]], NoDecode, AfterValidator(_keywords)] = {}
+    keywords: Annotated[dict[KeywordAction, tuple[str, ...]], NoDecode, AfterValidator(check_keywords)] = {}
     body_limit: int = Field(default=1 << 20, ge=1024)
     bulk_body_limit: int = Field(default=2 << 20, ge=1024)
     simulated_numbers: bool = False
     charge_by: PriceUnit = PriceUnit.SEGMENT
-    prices: Annotated[dict[Annotated[str, AfterValidator(_priced)], int], NoDecode] = {}
+    prices: Annotated[dict[Annotated[str, AfterValidator(check_priced)], int], NoDecode] = {}
 
     rate_limit: int = Field(default=6000, ge=1)
     address_rate_limit: int = Field(default=60, ge=1)
@@ -191,7 +154,9 @@ class Settings(BaseSettings):
     jwt_secret: SecretStr | None = Field(default=None, min_length=32)
     token_validity: float = Field(default=3600, gt=0)
     callback_private: bool = False
-    callback_max_age: float = Field(default=24 * 3600, gt=0)
+    callback_https_only: bool = False
+    callback_disable_after: float = Field(default=5 * 86_400, gt=0)
+    callback_max_age: float = Field(default=4 * 86_400, gt=0)
 
     emess_collapse_repeats: bool = False
     emsgnow_max_characters: int = Field(default=160, ge=0)
@@ -202,7 +167,19 @@ class Settings(BaseSettings):
     smsgate_landlines: bool = False
     disabled_dialects: Annotated[frozenset[str], NoDecode] = frozenset()
     dialect_prefixes: Annotated[dict[str, str], NoDecode] = {}
+
+    forwarded_allow_ips: Annotated[str, AfterValidator(check_networks)] | None = None
+    root_path: Annotated[str, AfterValidator(check_root_path)] | None = None
+    manage_listen: Annotated[str, AfterValidator(check_listen)] | None = None
+
     log_level: str = "info"
+
+    @property
+    def public_path(self) -> str:
+        """The path below which clients reach the API: the root path, else the path of `public_url`."""
+        if self.root_path is not None or self.public_url is None:
+            return self.root_path or ""
+        return urlsplit(self.public_url).path
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:

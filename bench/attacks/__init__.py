@@ -1,0 +1,1 @@
+"""Attacks on the doors of the API, while a good client sends."""
