@@ -86,7 +86,11 @@ class LookUps:
             with suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(end, found)
 
-        threading.Thread(target=work, name=f"look-up {host}", daemon=True).start()
+        try:
+            threading.Thread(target=work, name=f"look-up {host}", daemon=True).start()
+        except RuntimeError as error:
+            del self._running[host, port]
+            raise OSError(f"the host {host} was not looked up: no thread can be started") from error
         return look_up
 
 

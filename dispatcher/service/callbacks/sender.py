@@ -29,6 +29,7 @@ from dispatcher.store.callbacks.outbox import DueCallback
 log = structlog.get_logger()
 
 _POLL = timedelta(milliseconds=250)
+_GATHER = timedelta(milliseconds=20)
 _LEASE = timedelta(seconds=60)
 _CANDIDATES = 2 * MAX_CALLS_OF_ACCOUNT  # some may be for a host that has all its calls
 
@@ -106,11 +107,20 @@ class CallbackSender:
                     taken = 0
                     log.warning("callbacks_wait_for_postgres", error=str(error))
                 if not taken:
-                    await asyncio.sleep(_POLL.total_seconds())
+                    await self._pause()
         finally:
             for call in self._calls:
                 call.cancel()
             await asyncio.gather(*self._calls, return_exceptions=True)
+
+    async def _pause(self) -> None:
+        """Wait for slots that become free, some at a time, or until it is time to look for new callbacks."""
+        if self._calls:
+            poll = _POLL.total_seconds()
+            await asyncio.wait(self._calls, timeout=poll, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(_GATHER.total_seconds())
+        else:
+            await asyncio.sleep(_POLL.total_seconds())
 
     async def take(self) -> int:
         """Start the calls that are due and have a slot, and return how many."""
