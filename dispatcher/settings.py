@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -39,6 +39,8 @@ from dispatcher.domain.inbound.keywords import KeywordAction, Keywords
 from dispatcher.domain.numbers.countries import expand, expand_keys, fault_of, is_country_name
 from dispatcher.domain.tier import Tier
 from dispatcher.strict_model import StrictModel
+
+S = TypeVar("S", bound="BrokerSettings")
 
 _DEFAULT_RESENDS = {Tier.CRITICAL: 3, Tier.STANDARD: 3, Tier.BULK: 0}
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
@@ -149,13 +151,19 @@ class ProviderSettings(StrictModel):
         )
 
 
-class Settings(BaseSettings):
-    """All settings. Durations are in seconds."""
+class BrokerSettings(BaseSettings):
+    """The settings of beat and Flower, which know the broker and no other secret."""
 
     model_config = SettingsConfigDict(env_prefix="DISPATCHER_", frozen=True, extra="ignore")
 
-    database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    log_level: str = "info"
+
+
+class Settings(BrokerSettings):
+    """All settings. Durations are in seconds."""
+
+    database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     database_pool: int = Field(default=10, ge=1, le=100)
 
     public_url: Annotated[str, AfterValidator(_base_url)] | None = None
@@ -202,7 +210,6 @@ class Settings(BaseSettings):
     smsgate_landlines: bool = False
     disabled_dialects: Annotated[frozenset[str], NoDecode] = frozenset()
     dialect_prefixes: Annotated[dict[str, str], NoDecode] = {}
-    log_level: str = "info"
 
     @cached_property
     def retry_policy(self) -> RetryPolicy:
@@ -238,17 +245,27 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Return the settings of the environment. Raises Misconfigured with all that are missing or wrong."""
-    values: dict[str, object] = dict(_read_files())
+    values: dict[str, object] = dict(_read_files(Settings))
     for field in _json_fields():
         name = f"DISPATCHER_{field.upper()}"
         if raw := values.get(field) or os.environ.get(name):
             values[field] = _parse_json(name, str(raw))
+    settings = _checked(Settings, values)
+    _check_url("DATABASE_URL", settings.database_url, _POSTGRES, like=_POSTGRES_SAMPLE)
+    return settings
+
+
+def load_broker_settings() -> BrokerSettings:
+    """Return the settings of the environment that beat and Flower need. Raises Misconfigured."""
+    return _checked(BrokerSettings, dict(_read_files(BrokerSettings)))
+
+
+def _checked(kind: type[S], values: dict[str, object]) -> S:
     try:
-        settings = Settings(**values)  # type: ignore[arg-type]
+        settings = kind(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(lines)) from None
-    _check_url("DATABASE_URL", settings.database_url, _POSTGRES, like=_POSTGRES_SAMPLE)
     _check_url("REDIS_URL", settings.redis_url, _REDIS, like=_REDIS_SAMPLE)
     return settings
 
@@ -262,12 +279,12 @@ def _check_url(name: str, url: SecretStr, schemes: str, *, like: str) -> None:
         raise Misconfigured(f"{name} is not like {like}: its scheme is {scheme!r}")
 
 
-def _read_files() -> Iterator[tuple[str, str]]:
+def _read_files(kind: type[BrokerSettings]) -> Iterator[tuple[str, str]]:
     """Yield the field and value of each `NAME_FILE` whose `NAME` is not set. Raises Misconfigured."""
     for name, path in os.environ.items():
         field = name.removesuffix("_FILE").removeprefix("DISPATCHER_").lower()
         is_set = bool(os.environ.get(name.removesuffix("_FILE")))
-        if name.endswith("_FILE") and field in Settings.model_fields and not is_set:
+        if name.endswith("_FILE") and field in kind.model_fields and not is_set:
             try:
                 yield field, Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
