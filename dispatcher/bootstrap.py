@@ -50,7 +50,7 @@ from dispatcher.service.health.process_report import Consumed, first_report, kee
 from dispatcher.service.provider_health import ProviderHealth
 from dispatcher.service.routing import routes
 from dispatcher.service.time import INTERVAL, PostgresTime
-from dispatcher.settings import ProviderSettings, Settings
+from dispatcher.settings import BrokerSettings, ProviderSettings, Settings
 from dispatcher.store.engine import is_unavailable, open_engine
 from dispatcher.store.migrate import newest_revision, upgrade
 
@@ -81,7 +81,7 @@ _ROUTES = 1.0
 _FAILURES = 1.0
 
 
-def celery_app(settings: Settings) -> Celery:
+def celery_app(settings: BrokerSettings) -> Celery:
     """Return the Celery application."""
     return make_celery(settings.redis_url.get_secret_value())
 
@@ -229,7 +229,7 @@ def migrate(settings: Settings) -> str:
     return newest_revision()
 
 
-def configure_logging(settings: Settings) -> None:
+def configure_logging(settings: BrokerSettings) -> None:
     """Write one JSON line for each log event to standard error."""
     logs.configure(settings.log_level)
 

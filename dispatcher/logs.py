@@ -8,6 +8,8 @@ and that part is removed from every traceback.
 import logging
 import re
 import sys
+import time
+from collections.abc import Iterator
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -18,6 +20,10 @@ _DETAIL = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _TRACEBACKS = ("exception", "stack")
+# Errors of these names (kombu, psycopg, SQLAlchemy and redis-py have them), and OSError, say that a server is
+# away or refuses us: a traceback says nothing more.
+_OUTAGES = frozenset({"OperationalError", "RedisError"})
+_AGAIN = 60.0  # seconds until the same line of an outage is written again
 _QUIET = ("httpx", "aiohttp.access", "kombu", "amqp", "celery")
 
 
@@ -39,6 +45,7 @@ def configure(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # one write for each line
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(_Outages())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, structlog.stdlib.ExtraAdder(), *shared],
@@ -49,6 +56,46 @@ def configure(level: str) -> None:
     logging.captureWarnings(capture=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+class _Outages(logging.Filter):
+    """
+    Writes what a library logs of a server that is away in one line, once a minute.
+
+    Celery's beat writes a traceback and a stack for each task of each second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._written: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Cut the line of an outage to its first line; return whether it is written."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None or not any(map(_is_outage, _chain(error))):
+            return True
+        key = (record.name, str(record.msg))
+        if time.monotonic() - self._written.get(key, -_AGAIN) < _AGAIN:
+            return False
+        self._written[key] = time.monotonic()
+        line = record.getMessage().partition("\n")[0]
+        described = str(error).partition("\n")[0]
+        record.msg = line if described in line else f"{line}: {described}"
+        record.args, record.exc_info, record.exc_text, record.stack_info = (), None, None, None
+        return True
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that caused it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_outage(error: BaseException) -> bool:
+    return isinstance(error, OSError) or any(kind.__name__ in _OUTAGES for kind in type(error).__mro__)
 
 
 def one_line(text: str) -> str:

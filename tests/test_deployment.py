@@ -7,18 +7,24 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import typer
 import yaml
 from celery import Celery
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
+from sqlalchemy.engine import make_url
 
 from dispatcher.cli.app import build
+from dispatcher.domain.messages.status import Status
 from dispatcher.domain.tier import Tier
 from dispatcher.local import process_commands
 from dispatcher.sandbox.provider_options import http_options
 from dispatcher.sandbox.settings import read_settings
-from dispatcher.settings import ProviderSettings
+from dispatcher.settings import ProviderSettings, Settings
+from dispatcher.store.migrate import upgrade
+from tests.conftest import plain_url
+from tests.world import World
 from workers.schedule import beat_schedule
 from workers.tasks import add_tasks
 
@@ -111,7 +117,7 @@ def test_each_health_check_uses_the_port_of_its_process(name: str, where: str) -
 def test_flower_can_be_reached_only_in_its_container_and_from_this_machine() -> None:
     flower = _compose()["flower"]
     assert flower["environment"]["DISPATCHER_FLOWER_HOST"] == "0.0.0.0"
-    assert flower["environment"].keys() > {"DATABASE_URL", "REDIS_URL"}
+    assert flower["environment"].keys() > {"REDIS_URL"}
     assert all(port.startswith("127.0.0.1:") for port in flower["ports"])
 
 
@@ -166,3 +172,119 @@ def test_compose_has_no_password_of_its_own() -> None:
     assert {name for name, must_be_set in wanted if not must_be_set} == set()
     assert re.findall(r"^ *\w*(?:PASSWORD|SECRET)\w*: *[^$ ].*$", text, re.MULTILINE) == []
     assert re.findall(r"//\w*:[^$@]\w*@", text) == []
+
+
+SECRETS = {
+    "api": {"DATABASE_URL", "REDIS_URL", "DISPATCHER_PROVIDERS", "DISPATCHER_JWT_SECRET"},
+    **{name: {"DATABASE_URL", "REDIS_URL", "DISPATCHER_PROVIDERS"} for name in process_commands.WORKERS},
+    "beat": {"REDIS_URL"},
+    "flower": {"REDIS_URL", "DISPATCHER_FLOWER_AUTH"},
+    "sandbox": set(),
+    "migrate": {"DATABASE_URL", "REDIS_URL"},
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_container_gets_only_the_secrets_that_its_process_needs(name: str) -> None:
+    service = _compose()[name]
+    assert "env_file" not in service, "it would bring all of .env"
+    given = set(service.get("environment", {}))
+    assert {variable for variable in given if variable in set().union(*SECRETS.values())} == SECRETS[name]
+    assert bool(service.get("volumes")) == ("DISPATCHER_PROVIDERS" in SECRETS[name])
+
+
+@pytest.mark.parametrize("name", ["api", *process_commands.WORKERS])
+def test_a_container_gets_every_setting_of_env(name: str) -> None:
+    """A name without a value is taken from .env; one that is missing here would be ignored in silence."""
+    given = _compose()[name]["environment"]
+    own = {"database_url", "redis_url", "jwt_secret"}
+    wanted = {f"DISPATCHER_{field.upper()}" for field in Settings.model_fields if field not in own}
+    assert sorted(wanted - given.keys()) == []
+    assert {variable for variable in wanted if given[variable] is not None} == set()
+
+
+@pytest.mark.parametrize("name", _compose())
+def test_a_container_is_confined(name: str) -> None:
+    service = _compose()[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not {"privileged", "cap_add", "network_mode", "pid"} & service.keys()
+    assert service.get("user") not in {"root", "0"}
+    assert "build" in service or "user" in service, "the image's own user is root"
+    assert "build" not in service or service["tmpfs"] == "/tmp"
+
+
+def test_images_are_pinned_by_an_exact_version_or_a_digest() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    images = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    images += [service["image"] for service in _compose().values() if "build" not in service]
+    assert len(images) == 4
+    for image in images:
+        assert re.search(r":\d+\.\d+(\.\d+)?(-[a-z-]+)?$|@sha256:[0-9a-f]{64}$", image), image
+
+
+def test_the_image_checks_the_health_of_its_default_command_and_runs_as_a_user() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    [port] = re.findall(r"^EXPOSE (\d+)$", dockerfile, re.MULTILINE)
+    assert f"http://127.0.0.1:{port}/readyz" in dockerfile.partition("HEALTHCHECK")[2]
+    [user] = re.findall(r"^USER (\d+)$", dockerfile, re.MULTILINE)
+    assert int(user) > 0
+    for name, service in _compose().items():  # of the same image, with other commands
+        assert "build" not in service or name in HEALTH or service["healthcheck"] == {"disable": True}
+
+
+def test_migrations_run_as_the_owner_and_the_application_as_another_role() -> None:
+    services = _compose()
+    owner = services["postgres"]["environment"]["POSTGRES_USER"]
+    assert services["migrate"]["environment"]["DATABASE_URL"].startswith(f"postgresql://{owner}:")
+    assert services["api"]["environment"]["DATABASE_URL"].startswith("postgresql://dispatcher:")
+    assert owner != "dispatcher"
+
+
+def test_the_applications_role_sends_messages_and_owns_nothing(settings: Settings) -> None:
+    """deploy/roles.sql on a real Postgres, as psql would run it: then the tables, as their owner."""
+    url = make_url(settings.database_url.get_secret_value()).set(database="confined")
+    with psycopg.connect(plain_url(settings.database_url.get_secret_value()), autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS confined WITH (FORCE)")
+        connection.execute("DROP ROLE IF EXISTS application")
+        connection.execute("CREATE DATABASE confined")
+    owner_url = url.render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(plain_url(owner_url), autocommit=True) as connection:
+            connection.execute(
+                _roles_sql(database="confined", role="application", password="hidden").encode()
+            )
+        upgrade(owner_url)
+        role_url = url.set(username="application", password="hidden").render_as_string(hide_password=False)
+        world = World(settings.model_copy(update={"database_url": SecretStr(role_url)}))
+
+        async def story() -> None:
+            message = (await world.submit()).messages[0]
+            await world.clock.tick()
+            await world.deliver()
+            assert (await world.row(message.id)).status == Status.SENT
+
+        world.run(story)
+        with psycopg.connect(plain_url(role_url), autocommit=True) as connection:
+            for refused in (
+                "CREATE TABLE mine (id int)",
+                "DROP TABLE messages",
+                "CREATE ROLE other SUPERUSER",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(refused)
+    finally:
+        with psycopg.connect(
+            plain_url(settings.database_url.get_secret_value()), autocommit=True
+        ) as connection:
+            connection.execute("DROP DATABASE IF EXISTS confined WITH (FORCE)")
+            connection.execute("DROP ROLE IF EXISTS application")
+
+
+def _roles_sql(*, database: str, role: str, password: str) -> str:
+    """Return the script without comments and psql's own commands, for a role of another name."""
+    lines = (ROOT / "deploy" / "roles.sql").read_text(encoding="utf-8").splitlines()
+    script = "\n".join(line for line in lines if not line.startswith(("\\", "--")))
+    script = script.replace("dispatcher", role)
+    return script.replace(':"DBNAME"', database).replace(":'password'", f"'{password}'")

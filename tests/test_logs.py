@@ -8,8 +8,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 import structlog
+from celery.beat import ScheduleEntry, Scheduler
+from celery.schedules import schedule
 
 from dispatcher import logs
+from dispatcher.lanes.celery_app import make_celery
+from dispatcher.local.embedded.ports import free_port
 from tests.conftest import plain_url
 
 TEXT = "secret text\nin two lines"
@@ -60,6 +64,28 @@ def test_a_warning_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
         warnings.warn("look", stacklevel=1)
     [line] = _lines(capsys)
     assert "look" in str(line["event"])
+
+
+def test_beats_lines_of_an_outage_are_one_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """Real beat, and a Redis that refuses connections: each entry of each second had a traceback."""
+    logs.configure("info")
+    celery = make_celery(f"redis://127.0.0.1:{free_port()}/0")
+    scheduler = Scheduler(celery, lazy=True)
+    for task in ("tick", "launch", "tick", "poll"):
+        scheduler.apply_entry(ScheduleEntry(name=task, task=task, schedule=schedule(1.0), app=celery))
+    [line] = _lines(capsys)
+    assert str(line["event"]).startswith("Message Error: Couldn't apply scheduled task tick: Error ")
+    assert "File" not in str(line["event"])
+    assert "exception" not in line
+
+
+def test_a_bug_in_a_library_keeps_its_traceback_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info")
+    for _ in range(2):
+        logging.getLogger("uvicorn.error").error("failed", exc_info=ValueError("a bug"))
+    found = _lines(capsys)
+    assert [line["event"] for line in found] == ["failed", "failed"]
+    assert all("ValueError: a bug" in str(line["exception"]) for line in found)
 
 
 @pytest.mark.parametrize("library", [True, False])

@@ -20,14 +20,21 @@ def main(arguments: list[str]) -> None:
     # What is imported stays: collections meanwhile find nothing, and cost a sixth of the time of a start.
     gc.disable()
     from celery.bin.base import CLIContext
-    from celery.bin.beat import beat
-    from celery.bin.worker import worker
 
-    from workers.app import app
+    if name == "worker":
+        from celery.bin.worker import worker
 
+        from workers.app import app
+
+        command = worker
+    else:
+        from celery.bin.beat import beat
+
+        from workers.broker import app
+
+        command = beat
     gc.enable()
     context = CLIContext(app=app, no_color=True, workdir=None, quiet=True)
-    command = {"worker": worker, "beat": beat}[name]
     command.main(options, prog_name=f"python -m workers {name}", obj=context)
 
 

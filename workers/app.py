@@ -4,21 +4,20 @@ from typing import Any
 
 from celery.concurrency import get_implementation
 from celery.concurrency.thread import TaskPool
-from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 
-from dispatcher.bootstrap import celery_app, configure_logging
 from dispatcher.settings import load_settings
+from workers.broker import app
 from workers.loop import LoopThread
 from workers.own_queue import OwnQueue
 from workers.process import ProcessParts, opener
-from workers.schedule import beat_schedule
 from workers.tasks import add_tasks
+
+__all__ = ["app"]
 
 _STOP = 150.0  # twice the longest call_timeout that can be set, plus the time to write outcomes
 
 settings = load_settings()
-app = celery_app(settings)
-app.conf.beat_schedule = beat_schedule()
 
 _loops: list[LoopThread[ProcessParts]] = []
 
@@ -28,12 +27,6 @@ def _loop() -> LoopThread[ProcessParts]:
 
 
 add_tasks(app, _loop)
-
-
-@setup_logging.connect
-def configure_logs(**_: object) -> None:
-    """Write Celery's log lines in our format. Celery configures no logging if this signal has a receiver."""
-    configure_logging(settings)
 
 
 @worker_init.connect

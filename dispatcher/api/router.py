@@ -177,6 +177,7 @@ class Router:
             else:
                 await app(scope, body, response)
         except ClientDisconnect:
+            response.status = None  # Starlette has answered 500, to nobody
             log.info("client_left")
         except Exception:  # the outermost frame of a request: the application has answered 500 if it could
             log.exception("request_crashed")

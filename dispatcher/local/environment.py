@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dispatcher.domain.errors import Misconfigured
 from dispatcher.local.private_file import write_private
-from dispatcher.settings import Settings, load_settings
+from dispatcher.settings import BrokerSettings, Settings, load_broker_settings, load_settings
 
 FILE = "environment"
 """The file in a data directory with the environment of its processes, in shell syntax."""
@@ -21,6 +21,7 @@ FILE = "environment"
 _DEFAULT = ".data"
 _URLS = ("DATABASE_URL", "REDIS_URL")
 _PREFIX = "DISPATCHER_"
+_BROKER = ("REDIS_URL", "DISPATCHER_LOG_LEVEL", "DISPATCHER_FLOWER_AUTH")
 
 
 def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -30,11 +31,15 @@ def default_directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 def has_urls(environ: Mapping[str, str] = os.environ) -> bool:
     """Return whether the environment names the servers. Raises Misconfigured if it names only one."""
-    named = [name for name in _URLS if environ.get(name) or environ.get(f"{name}_FILE")]
+    named = [name for name in _URLS if _is_named(name, environ)]
     if len(named) == 1:
         [missing] = set(_URLS) - set(named)
         raise Misconfigured(f"{named[0]} is set and {missing} is not: set both, or neither")
     return bool(named)
+
+
+def _is_named(name: str, environ: Mapping[str, str]) -> bool:
+    return bool(environ.get(name) or environ.get(f"{name}_FILE"))
 
 
 def find(data: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
@@ -71,6 +76,18 @@ def load(data: Path | None) -> Settings:
     return inline_files()
 
 
+def load_broker(data: Path | None) -> None:
+    """Put what beat and Flower need of the stack into this process's environment. Raises Misconfigured."""
+    if data is not None or not _is_named("REDIS_URL", os.environ):
+        found = find(data)
+        os.environ.pop("REDIS_URL_FILE", None)
+        os.environ.update({name: value for name, value in found.items() if name in _BROKER})
+    settings = load_broker_settings()
+    _check_redis_url(settings)
+    os.environ.pop("REDIS_URL_FILE", None)
+    os.environ["REDIS_URL"] = settings.redis_url.get_secret_value()
+
+
 def inline_files() -> Settings:
     """Return the settings, after replacing our NAME_FILE variables by NAME. Raises Misconfigured."""
     settings = load_settings()
@@ -103,12 +120,17 @@ def write(file: Path, environ: Mapping[str, str]) -> None:
 
 def _check_urls(settings: Settings) -> None:
     """Raise Misconfigured for a URL that cannot be parsed, without quoting it: it may have a password."""
-    from redis.connection import parse_url
-
-    from dispatcher.lanes.redis_url import read_sentinel_url
     from dispatcher.store.database_url import read_url
 
     read_url(settings.database_url.get_secret_value())
+    _check_redis_url(settings)
+
+
+def _check_redis_url(settings: BrokerSettings) -> None:
+    from redis.connection import parse_url
+
+    from dispatcher.lanes.redis_url import read_sentinel_url
+
     redis_url = settings.redis_url.get_secret_value()
     if read_sentinel_url(redis_url) is not None:
         return

@@ -9,7 +9,7 @@ from pathlib import Path
 _PYTHON = (sys.executable, "-P", "-m")
 _ROOT = Path(__file__).parents[2]
 _WORKERS = (*_PYTHON, "workers")
-_CELERY = (*_PYTHON, "celery", "--quiet", f"--workdir={_ROOT}", "--app=workers.app")
+_CELERY = (*_PYTHON, "celery", "--quiet", f"--workdir={_ROOT}", "--app=workers.broker")
 
 # A lane task holds a thread until its messages are claimed or queued. Critical tasks are small, often one
 # message, so that queue needs more threads.
@@ -25,6 +25,34 @@ WORKERS: Mapping[str, str] = {
     "worker-system": "system",
 }
 """The worker processes of a stack, and the queue that each consumes."""
+
+_SECRETS = frozenset(
+    {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "DISPATCHER_PROVIDERS",
+        "DISPATCHER_JWT_SECRET",
+        "DISPATCHER_FLOWER_AUTH",
+        "FLOWER_BASIC_AUTH",
+        "POSTGRES_PASSWORD",
+        "VALKEY_PASSWORD",
+    }
+)
+_NEEDED: Mapping[str, frozenset[str]] = {
+    "api": frozenset({"DATABASE_URL", "REDIS_URL", "DISPATCHER_PROVIDERS", "DISPATCHER_JWT_SECRET"}),
+    "worker": frozenset({"DATABASE_URL", "REDIS_URL", "DISPATCHER_PROVIDERS"}),
+    "beat": frozenset({"REDIS_URL"}),
+    "flower": frozenset({"REDIS_URL", "DISPATCHER_FLOWER_AUTH", "FLOWER_BASIC_AUTH"}),
+    "sandbox": frozenset(),
+    "postgres": frozenset(),
+    "valkey": frozenset(),
+}
+
+
+def unneeded_secrets(process: str) -> frozenset[str]:
+    """Return the variables with secrets that a process must not get: `process` is "api", "worker-bulk", …."""
+    needed = _NEEDED[process.partition("-")[0]]
+    return frozenset(variable for name in _SECRETS - needed for variable in (name, f"{name}_FILE"))
 
 
 def worker(queue: str, *, concurrency: int | None = None, name: str | None = None) -> list[str]:

@@ -19,7 +19,7 @@ from dispatcher.local.embedded.postgres import postgres_process
 from dispatcher.local.embedded.supervisor import Supervisor
 from dispatcher.local.embedded.valkey import valkey_process
 from dispatcher.local.first_run import Credentials
-from dispatcher.local.stack_plan import StackPlan, has_own_providers
+from dispatcher.local.stack_plan import StackPlan, has_own_providers, with_its_secrets
 from dispatcher.local.watchdog import Watchdog
 from dispatcher.settings import Settings
 
@@ -113,7 +113,7 @@ def _start(plan: StackPlan, supervisor: Supervisor, reporter: _Reporter) -> Stac
 def _start_databases(directory: Path, supervisor: Supervisor) -> None:
     # Only when the supervisor has locked the directory: before that a killed run's Valkey may hold its port.
     postgres, valkey = postgres_process(directory), valkey_process(directory)
-    supervisor.start(postgres, valkey)
+    supervisor.start(with_its_secrets(postgres), with_its_secrets(valkey))
     os.environ.update({"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url})
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -117,7 +117,7 @@ class StackPlan:
             for name, queue in process_commands.WORKERS.items()
         ]
         flower = process_commands.flower(self._flower_host, self.flower_port)
-        return [
+        found = [
             ManagedProcess(
                 name="sandbox",
                 argv=process_commands.sandbox(
@@ -142,6 +142,7 @@ class StackPlan:
                 together=True,
             ),
         ]
+        return [with_its_secrets(process) for process in found]
 
     def _provider(self) -> Mapping[str, object]:
         options = http_options(
@@ -179,6 +180,11 @@ class StackPlan:
             secret = secrets.token_urlsafe(48)
             write_private(file, f"{secret}\n")
         return secret
+
+
+def with_its_secrets(process: ManagedProcess) -> ManagedProcess:
+    """Return the process without the secrets that it does not need."""
+    return replace(process, without=process_commands.unneeded_secrets(process.name))
 
 
 def has_own_providers() -> bool:

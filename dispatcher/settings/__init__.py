@@ -1,5 +1,19 @@
 """The settings of every process, from environment variables."""
 
-from dispatcher.settings.model import ProviderSettings, RepeatPolicy, Settings, load_settings
+from dispatcher.settings.model import (
+    BrokerSettings,
+    ProviderSettings,
+    RepeatPolicy,
+    Settings,
+    load_broker_settings,
+    load_settings,
+)
 
-__all__ = ["ProviderSettings", "RepeatPolicy", "Settings", "load_settings"]
+__all__ = [
+    "BrokerSettings",
+    "ProviderSettings",
+    "RepeatPolicy",
+    "Settings",
+    "load_broker_settings",
+    "load_settings",
+]

@@ -15,7 +15,7 @@ from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -50,6 +50,8 @@ from dispatcher.settings.checks import (
 from dispatcher.settings.listening import check_listen, check_networks, check_root_path
 from dispatcher.settings.references import resolve_references
 from dispatcher.strict_model import StrictModel
+
+S = TypeVar("S", bound="BrokerSettings")
 
 _POSTGRES, _POSTGRES_SAMPLE = r"postgres(ql)?(\+\w+)?", "postgresql://user:password@host:5432/database"
 _REDIS, _REDIS_SAMPLE = r"rediss?|sentinel", "redis://:password@host:6379/0"  # Celery has no unix://
@@ -112,13 +114,19 @@ class ProviderSettings(StrictModel):
         )
 
 
-class Settings(BaseSettings):
-    """All settings. Durations are in seconds."""
+class BrokerSettings(BaseSettings):
+    """The settings of beat and Flower, which know the broker and no other secret."""
 
     model_config = SettingsConfigDict(env_prefix="DISPATCHER_", frozen=True, extra="ignore")
 
-    database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     redis_url: SecretStr = Field(validation_alias=AliasChoices("REDIS_URL", "redis_url"))
+    log_level: str = "info"
+
+
+class Settings(BrokerSettings):
+    """All settings. Durations are in seconds."""
+
+    database_url: SecretStr = Field(validation_alias=AliasChoices("DATABASE_URL", "database_url"))
     database_pool: int = Field(default=10, ge=1, le=100)
 
     public_url: Annotated[str, AfterValidator(check_base_url)] | None = None
@@ -172,8 +180,6 @@ class Settings(BaseSettings):
     root_path: Annotated[str, AfterValidator(check_root_path)] | None = None
     manage_listen: Annotated[str, AfterValidator(check_listen)] | None = None
 
-    log_level: str = "info"
-
     @property
     def public_path(self) -> str:
         """The path below which clients reach the API: the root path, else the path of `public_url`."""
@@ -215,17 +221,27 @@ class Settings(BaseSettings):
 
 def load_settings() -> Settings:
     """Return the settings of the environment. Raises Misconfigured with all that are missing or wrong."""
-    values: dict[str, object] = dict(_read_files())
+    values: dict[str, object] = dict(_read_files(Settings))
     for field in _json_fields():
         name = f"DISPATCHER_{field.upper()}"
         if raw := values.get(field) or os.environ.get(name):
             values[field] = _parse_json(name, str(raw))
+    settings = _checked(Settings, values)
+    _check_url("DATABASE_URL", settings.database_url, _POSTGRES, like=_POSTGRES_SAMPLE)
+    return settings
+
+
+def load_broker_settings() -> BrokerSettings:
+    """Return the settings of the environment that beat and Flower need. Raises Misconfigured."""
+    return _checked(BrokerSettings, dict(_read_files(BrokerSettings)))
+
+
+def _checked(kind: type[S], values: dict[str, object]) -> S:
     try:
-        settings = Settings(**values)  # type: ignore[arg-type]
+        settings = kind(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(lines)) from None
-    _check_url("DATABASE_URL", settings.database_url, _POSTGRES, like=_POSTGRES_SAMPLE)
     _check_url("REDIS_URL", settings.redis_url, _REDIS, like=_REDIS_SAMPLE)
     return settings
 
@@ -239,12 +255,12 @@ def _check_url(name: str, url: SecretStr, schemes: str, *, like: str) -> None:
         raise Misconfigured(f"{name} is not like {like}: its scheme is {scheme!r}")
 
 
-def _read_files() -> Iterator[tuple[str, str]]:
+def _read_files(kind: type[BrokerSettings]) -> Iterator[tuple[str, str]]:
     """Yield the field and value of each `NAME_FILE` whose `NAME` is not set. Raises Misconfigured."""
     for name, path in os.environ.items():
         field = name.removesuffix("_FILE").removeprefix("DISPATCHER_").lower()
         is_set = bool(os.environ.get(name.removesuffix("_FILE")))
-        if name.endswith("_FILE") and field in Settings.model_fields and not is_set:
+        if name.endswith("_FILE") and field in kind.model_fields and not is_set:
             try:
                 yield field, Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:

@@ -6,8 +6,10 @@ from typing import Any, cast
 import httpx
 import pytest
 import structlog
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from structlog.testing import LogCapture
 
 from dispatcher.api.operations import MountedApp, MountPoint, Operations
@@ -242,6 +244,32 @@ def test_a_client_that_disconnects_during_a_body_is_not_a_crash(log: LogCapture)
 
     asyncio.run(story())
     assert [entry["event"] for entry in log.entries] == ["client_left", "request_answered"]
+
+
+def test_a_client_that_disconnects_is_no_500_though_starlette_answers_one(log: LogCapture) -> None:
+    class Management(MountedApp):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            async def handler(request: Request) -> Response:
+                await request.body()
+                return Response()
+
+            await Starlette(routes=[Route("/one", handler)])(scope, receive, send)
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Any) -> None:
+        pass
+
+    app = Management(
+        "one", title="one", mounts=[MountPoint("/one")], envelope=lambda error: {"one": error.message}
+    )
+    scope = {"type": "http", "method": "GET", "path": "/one", "query_string": b"", "headers": []}
+    asyncio.run(route(app)(scope, receive, send))
+    assert [(entry["event"], entry.get("status")) for entry in log.entries] == [
+        ("client_left", None),
+        ("request_answered", None),
+    ]
 
 
 def _live(built: Router) -> Sequence[dict[str, object]]:

@@ -167,3 +167,24 @@ def test_all_processes_stop_within_twenty_seconds_whatever_hangs(tmp_path: Path)
     assert sum(stages, timedelta()) + timedelta(seconds=1) < timedelta(
         seconds=20
     )  # a second for the guardian
+
+
+def test_each_process_gets_only_the_secrets_that_it_needs(tmp_path: Path) -> None:
+    urls = {"DATABASE_URL", "REDIS_URL"}
+    needed = {
+        "api": {
+            *urls,
+            "DISPATCHER_PROVIDERS",
+            "DISPATCHER_JWT_SECRET",
+        },  # a receipt's signature is a provider's
+        **{name: {*urls, "DISPATCHER_PROVIDERS"} for name in process_commands.WORKERS},
+        "beat": {"REDIS_URL"},
+        "flower": {"REDIS_URL", "DISPATCHER_FLOWER_AUTH", "FLOWER_BASIC_AUTH"},
+        "sandbox": set(),
+    }
+    every = set().union(*needed.values())
+    for part in StackPlan(tmp_path).processes():
+        assert {name for name in every if name not in part.without} == needed[part.name]
+        assert {f"{name}_FILE" for name in every} - part.without == {
+            f"{name}_FILE" for name in needed[part.name]
+        }

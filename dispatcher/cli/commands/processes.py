@@ -11,7 +11,7 @@ from dispatcher.cli.arguments import Data, Port
 from dispatcher.cli.console import print_line, print_note
 from dispatcher.domain.errors import Invalid, Misconfigured
 from dispatcher.local import process_commands
-from dispatcher.local.environment import load
+from dispatcher.local.environment import load, load_broker
 
 
 class WorkerQueue(StrEnum):
@@ -70,13 +70,13 @@ def worker(
             f"--concurrency of critical must be {process_commands.THREADS[queue]} or more, not {concurrency}"
         )
     load(data)
-    _become(process_commands.worker(queue, concurrency=concurrency, name=name))
+    _become("worker", process_commands.worker(queue, concurrency=concurrency, name=name))
 
 
 def beat(data: Data = None) -> None:
     """Start the periodic tasks of the clock and of the system worker."""
-    load(data)
-    _become(process_commands.beat())
+    load_broker(data)
+    _become("beat", process_commands.beat())
 
 
 def flower(
@@ -92,12 +92,12 @@ def flower(
     DISPATCHER_FLOWER_AUTH=user:password requires a login. Without one, keep
     the default address: anybody who reaches Flower can stop workers.
     """
-    load(data)
+    load_broker(data)
     login = process_commands.flower_environment()
     if not login and host not in {_LOOPBACK, "localhost", "::1"}:
         print_note(f"Flower on {host} requires no login, and can stop workers: set DISPATCHER_FLOWER_AUTH")
     os.environ.update(login)
-    _become(process_commands.flower(host, port))
+    _become("flower", process_commands.flower(host, port))
 
 
 def sandbox(
@@ -123,5 +123,8 @@ def sandbox(
     run(host, port, chosen, smpp_port=smpp_port)
 
 
-def _become(command: list[str]) -> NoReturn:
+def _become(process: str, command: list[str]) -> NoReturn:
+    """Become a process, which gets the secrets that it needs and no others."""
+    for name in process_commands.unneeded_secrets(process):
+        os.environ.pop(name, None)
     os.execv(command[0], command)  # noqa: S606 - this process becomes the command

@@ -13,7 +13,8 @@ class ManagedProcess:
     """
     A process that a Supervisor keeps alive.
 
-    `env` overrides the supervisor's environment. `prepare` runs before each
+    `env` overrides the supervisor's environment, of which it does not get
+    `without`. `prepare` runs before each
     start and restart, and `clean_up` after a stop. Without `ready` the process
     is ready as soon as it runs. If it dies before it is ready, it is restarted
     during `start_retry` (for a server that finds remains of its last run);
@@ -25,6 +26,7 @@ class ManagedProcess:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    without: frozenset[str] = frozenset()
     url: str = field(default="", repr=False)
     prepare: Callable[[], None] | None = None
     clean_up: Callable[[], None] | None = None

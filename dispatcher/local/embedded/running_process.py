@@ -92,13 +92,15 @@ class RunningProcess:
             self.definition.prepare()
         if self.state is ProcessState.STOPPED:  # the stop has not waited for `prepare`
             return
+        without = self.definition.without
+        inherited = {name: value for name, value in os.environ.items() if name not in without}
         with self._log.open("ab") as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(  # noqa: S603
                 child.command(
                     self.definition.argv, identity=self.definition.identity, nice=self.definition.nice
                 ),
-                env={**os.environ, **self.definition.env, **self._environment},
+                env={**inherited, **self.definition.env, **self._environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -376,3 +376,15 @@ def _is_guardian(entry: Path, data_dir: Path) -> bool:
     except OSError:
         return False
     return b"dispatcher.local.embedded.guardian" in words and str(data_dir).encode() in words
+
+
+def test_a_process_does_not_inherit_the_variables_that_it_must_not_get(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "hidden")
+    monkeypatch.setenv("A_NAME", "shown")
+    code = "import os, time; print(os.environ.get('A_SECRET'), os.environ.get('A_NAME')); time.sleep(600)"
+    part = replace(script("part", code), without=frozenset({"A_SECRET"}))
+    log = tmp_path / "logs" / "part.log"
+    supervisor.start(replace(part, ready=lambda: log.read_text() != ""))
+    assert log.read_text() == "None shown\n"
