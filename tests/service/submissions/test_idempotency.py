@@ -85,6 +85,21 @@ def test_of_concurrent_requests_with_one_key_only_one_is_accepted(world: World) 
     world.run(story)
 
 
+def test_of_requests_with_one_key_in_one_transaction_only_one_is_accepted(world: World) -> None:
+    async def story() -> None:
+        async with asyncio.timeout(60), world.locked("accounts") as until_blocked:
+            other = asyncio.create_task(world.submit())
+            await until_blocked(1)
+            repeats = [asyncio.create_task(_submit(world, _key())) for _ in range(3)]
+            await asyncio.sleep(0)  # they wait for the transaction of the other, and then share the next one
+        ended = await asyncio.gather(other, *repeats, return_exceptions=True)
+        answers = [end for end in ended if isinstance(end, StoredResponse)]
+        assert sum(not answer.is_replayed for answer in answers) == 1
+        assert await _messages(world) == 2
+
+    world.run(story)
+
+
 def test_of_two_processes_with_one_key_only_one_accepts_the_request(world: World) -> None:
     async def story() -> None:
         other = World(world.settings)
