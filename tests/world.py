@@ -54,6 +54,9 @@ T = TypeVar("T")
 
 NUMBERS = NumberPolicy(default_country="KE", national=True)
 NUMBER = "+254712345678"
+_BLOCKED = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 @dataclass
@@ -319,6 +322,18 @@ class World:
             return result.all() if result.returns_rows else []
 
         return await self.ctx.database.transact(work)
+
+    @asynccontextmanager
+    async def locked(self, table: str) -> AsyncIterator[Callable[[int], Awaitable[None]]]:
+        """Lock all rows of a table; the value waits until so many transactions wait for a lock."""
+
+        async def until_blocked(count: int) -> None:
+            while len(await self.all(_BLOCKED)) < count:  # noqa: ASYNC110 - nothing signals it
+                await asyncio.sleep(0.01)
+
+        async with self.ctx.database._engine.begin() as connection:
+            await connection.execute(text(f"SELECT FROM {table} FOR UPDATE"))
+            yield until_blocked
 
     async def balance(self) -> int:
         row = await self.one("SELECT balance FROM accounts WHERE name = 'shop'")

@@ -60,6 +60,18 @@ def test_an_opt_out_of_another_account_has_no_effect(world: World) -> None:
     world.run(story)
 
 
+def test_an_opt_out_of_another_account_or_sender_has_no_effect_when_a_message_is_due(world: World) -> None:
+    async def story() -> None:
+        await accounts.add_sender(world.ctx, world.caller.account, "NEWS")
+        [message] = (await world.submit()).messages
+        await opt_outs.add(world.ctx, (await world.another_account("other")).account, [NUMBER])
+        await opt_outs.add(world.ctx, world.caller.account, [NUMBER], sender="NEWS")
+        await world.deliver()
+        assert (await world.row(message.id)).status == Status.SENT
+
+    world.run(story)
+
+
 def test_messages_to_a_number_are_sent_again_after_its_opt_out_is_removed(world: World) -> None:
     async def story() -> None:
         await opt_outs.add(world.ctx, world.caller.account, [NUMBER], reason="asked by phone")

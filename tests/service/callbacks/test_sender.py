@@ -131,6 +131,17 @@ def test_a_webhook_gets_nothing_of_another_dialect_or_account(world: World) -> N
     world.run(story)
 
 
+def test_an_event_goes_to_the_webhooks_of_its_own_account_alone(world: World) -> None:
+    async def story() -> None:
+        await _webhook(world, statuses=[int(Status.PENDING)], url=OTHER_URL)
+        world.caller = await world.another_account("other")
+        await _webhook(world, statuses=[int(Status.PENDING)], url=URL)
+        await world.submit()
+        assert [row.url for row in await _rows(world)] == [URL]
+
+    world.run(story)
+
+
 def test_the_same_id_and_the_account_s_secret_are_in_every_try(world: World) -> None:
     async def story() -> None:
         poster = RecordingPoster(lambda _: CallbackReply(503, "HTTP 503"))

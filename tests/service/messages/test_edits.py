@@ -184,6 +184,22 @@ def test_a_selection_stays_inside_its_account(world: World) -> None:
     world.run(story)
 
 
+@pytest.mark.parametrize(
+    "selected", [{"everything": True}, {"number": NUMBER}, {"tier": Tier.STANDARD}], ids=str
+)
+def test_a_selection_by_what_accounts_share_stays_inside_its_account(
+    world: World, selected: dict[str, Any]
+) -> None:
+    async def story() -> None:
+        [other] = (await world.submit(caller=await world.another_account("bank"), after=HOUR)).messages
+        [own] = (await world.submit(after=HOUR)).messages
+        assert (await change(world, Cancel(), **selected)).changed == 1
+        statuses = [(await world.row(message.id)).status for message in (own, other)]
+        assert statuses == [Status.WITHDRAWN, Status.SCHEDULED]
+
+    world.run(story)
+
+
 def test_a_selection_of_everything_must_be_explicit(world: World) -> None:
     async def story() -> None:
         account = world.caller.account

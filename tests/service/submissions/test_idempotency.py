@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
 
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.errors import KeyReused, NotEnoughCredit, StillRunning
@@ -19,10 +18,6 @@ from dispatcher.domain.messages.submission import (
 from dispatcher.service.accounts import accounts
 from dispatcher.service.submissions.submit import submit_once
 from tests.world import NUMBER, NUMBERS, World
-
-_WAITS_FOR_A_LOCK = """
-SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
 
 
 def _key(key: str = "k", body: bytes = b"body") -> IdempotencyKey:
@@ -90,18 +85,31 @@ def test_of_concurrent_requests_with_one_key_only_one_is_accepted(world: World) 
     world.run(story)
 
 
+def test_of_requests_with_one_key_in_one_transaction_only_one_is_accepted(world: World) -> None:
+    async def story() -> None:
+        async with asyncio.timeout(60), world.locked("accounts") as until_blocked:
+            other = asyncio.create_task(world.submit())
+            await until_blocked(1)
+            repeats = [asyncio.create_task(_submit(world, _key())) for _ in range(3)]
+            await asyncio.sleep(0)  # they wait for the transaction of the other, and then share the next one
+        ended = await asyncio.gather(other, *repeats, return_exceptions=True)
+        answers = [end for end in ended if isinstance(end, StoredResponse)]
+        assert sum(not answer.is_replayed for answer in answers) == 1
+        assert await _messages(world) == 2
+
+    world.run(story)
+
+
 def test_of_two_processes_with_one_key_only_one_accepts_the_request(world: World) -> None:
     async def story() -> None:
         other = World(world.settings)
-        async with asyncio.timeout(20), other.open(), world.ctx.database._engine.connect() as lock:
-            await lock.execute(text("SELECT FROM accounts FOR UPDATE"))  # the first cannot commit meanwhile
-            first = asyncio.create_task(_submit(world, _key()))
-            while not await world.all(_WAITS_FOR_A_LOCK):  # noqa: ASYNC110 - it looks into the database
-                await asyncio.sleep(0.01)
+        async with asyncio.timeout(60), other.open():
             other.caller = world.caller
-            with pytest.raises(StillRunning):
-                await _submit(other, _key())
-            await lock.rollback()
+            async with world.locked("accounts") as until_blocked:
+                first = asyncio.create_task(_submit(world, _key()))
+                await until_blocked(1)
+                with pytest.raises(StillRunning):
+                    await _submit(other, _key())
             assert not (await first).is_replayed
             assert (await _submit(other, _key())).is_replayed
         assert await _messages(world) == 1

@@ -160,6 +160,20 @@ def test_the_daily_cap_is_exact_under_concurrent_submissions(world: World) -> No
     world.run(story)
 
 
+def test_the_daily_cap_is_exact_over_two_processes(world: World) -> None:
+    async def story() -> None:
+        caller = await _limited(world, AccountLimits(daily=3))
+        other = World(world.settings)
+        async with asyncio.timeout(60), other.open(), world.locked("accounts") as until_blocked:
+            ends = [asyncio.create_task(one.submit([NUMBER, OTHER], caller=caller)) for one in (world, other)]
+            await until_blocked(2)
+        ended = await asyncio.gather(*ends, return_exceptions=True)
+        assert sum(isinstance(end, LimitExceeded) for end in ended) == 1
+        assert (await world.one("SELECT count(*) AS n FROM messages")).n == 2
+
+    world.run(story)
+
+
 def test_a_country_that_is_not_allowed_is_refused_as_28_and_free(world: World) -> None:
     async def story() -> None:
         caller = await _limited(world, AccountLimits(countries=frozenset({"FR"})))
