@@ -89,7 +89,7 @@ check: $(STAMP) ## check formatting, lint, types, import contracts and the lock
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python scripts/plant_forbidden_imports.py
-	@$(BIN)/python scripts/check_lock.py
+	@$(BIN)/python -m scripts.check_lock
 
 .PHONY: format
 format: $(STAMP) ## format the code and fix what ruff can fix
@@ -105,6 +105,14 @@ lock: ## regenerate requirements.lock from pyproject.toml (needs uv; ARGS=--upgr
 	@test -n "$(UV)" || { echo "make lock needs uv on the PATH: pip install uv" >&2; exit 1; }
 	@"$(UV)" pip compile -q --universal --python-version 3.11 --all-extras --generate-hashes --no-strip-extras \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS) pyproject.toml -o requirements.lock
+
+.PHONY: sbom
+sbom: $(STAMP) ## write dist/sbom.cdx.json, a bill of materials of requirements.lock (CycloneDX)
+	@$(BIN)/python -m scripts.write_sbom $(ARGS)
+
+.PHONY: audit
+audit: $(STAMP) ## look requirements.lock up among known vulnerabilities, where a source of advisories can be reached
+	@$(BIN)/python -m scripts.audit $(ARGS)
 
 .PHONY: clean
 clean: ## remove .venv and all caches; data directories stay

@@ -3,18 +3,17 @@
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.lock_file import LOCK, ROOT, read_lock
 
 
 def main() -> int:
     """Print each difference, and return 1 if there is one."""
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    faults = list(_faults(pyproject["project"], (ROOT / "requirements.lock").read_text()))
+    faults = list(_faults(pyproject["project"], LOCK.read_text()))
     for fault in faults:
         print(fault)
     if faults:
@@ -24,7 +23,9 @@ def main() -> int:
 
 def _faults(project: dict[str, object], lock: str) -> Iterator[str]:
     required = [Requirement(text) for text in _requirements(project)]
-    pins, direct = _read_lock(lock, project=str(project["name"]))
+    read = read_lock(lock)
+    pins = {pin.name: pin.requirement for pin in read}
+    direct = {pin.name for pin in read if canonicalize_name(str(project["name"])) in pin.via}
     for requirement in required:
         if fault := _fault(requirement, pins.get(canonicalize_name(requirement.name))):
             yield f"{requirement}: {fault}"
@@ -40,21 +41,6 @@ def _requirements(project: dict[str, object]) -> Iterator[str]:
                 yield from of_extra
         case _:
             raise SystemExit("pyproject.toml has no [project] dependencies and optional-dependencies")
-
-
-def _read_lock(lock: str, *, project: str) -> tuple[dict[str, Requirement], set[str]]:
-    """Return each pin by name, and the names that the lock has because this project requires them."""
-    pins: dict[str, Requirement] = {}
-    direct: set[str] = set()
-    name = ""
-    for line in lock.splitlines():
-        if line[:1].isalnum():
-            pin = Requirement(line.removesuffix("\\").strip())
-            name = canonicalize_name(pin.name)
-            pins[name] = pin
-        elif line.lstrip(" #").removeprefix("via ").startswith(f"{project} ("):
-            direct.add(name)
-    return pins, direct
 
 
 def _fault(requirement: Requirement, pin: Requirement | None) -> str | None:

@@ -19,6 +19,7 @@ _NOT_IMPORTED = {
     "flower": "`dispatcher flower` runs it",
     "import-linter": "`make check` runs it",
     "mypy": "`make check` runs it",
+    "pip-audit": "`make audit` runs it",
     "pre-commit": "`git commit` runs it",
     "pytest-timeout": "pytest loads it",
     "pytest-xdist": "pytest loads it",

@@ -88,6 +88,47 @@ def test_a_bug_in_a_library_keeps_its_traceback_each_time(capsys: pytest.Capture
     assert all("ValueError: a bug" in str(line["exception"]) for line in found)
 
 
+FORGED = [
+    '\n{"event": "login", "level": "info"}',
+    "\nDETAIL: x\nTraceback",
+    "\r\nGET / HTTP/1.1",
+    "\x1b[2J\x1b]0;title\x07",
+    "\x85\u2028\u2029",
+    "\u202egnp.exe",
+    "\x00\x08\x7f\x9b",
+    "\ud83d",
+    "%0aDETAIL: %s %(x)s {x}",
+]
+
+
+def _log_in_every_way(text: str) -> None:
+    """Log a text as our event, as those of libraries, as a warning, and as the message of an error."""
+    structlog.get_logger().info("refused", reason=text)
+    structlog.get_logger().info(text)
+    structlog.get_logger().info("refused", reasons=[text], by={text: text})
+    logging.getLogger("uvicorn.error").info(text)
+    logging.getLogger("x").warning("refused %s", text, extra={"more": text})
+    warnings.warn(text, stacklevel=1)
+    for log in (structlog.get_logger(), logging.getLogger("x")):
+        log.error("failed", exc_info=ValueError(text))
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_a_client_sends_is_in_one_line_of_the_log(
+    capsys: pytest.CaptureFixture[str], forged: str
+) -> None:
+    logs.configure("info")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        _log_in_every_way(f"a{forged}b")
+    written = capsys.readouterr().err
+    assert len(written.splitlines()) == written.count("\n") == 8  # splitlines knows all ends of lines
+    assert written.replace("\n", "").isprintable()
+    for line in map(json.loads, written.splitlines()):
+        assert {"timestamp", "level"} <= line.keys()
+        assert all(v.isprintable() for k, v in line.items() if isinstance(v, str) and k != "exception")
+
+
 @pytest.mark.parametrize("library", [True, False])
 def test_a_row_that_postgres_refused_is_not_shown(
     database_url: str, capsys: pytest.CaptureFixture[str], library: bool

@@ -1,6 +1,7 @@
 """Output of commands: tables and lines for people, JSON for programs, colour on terminals only."""
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
+# All but a tab and a line feed; and what turns the order of letters, or ends a line elsewhere.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _PIPE_WIDTH = 1000  # a pipe has no width: nothing is wrapped or cut
 
 
@@ -29,12 +32,17 @@ def console(*, stderr: bool = False, soft_wrap: bool = True) -> Console:
 
 def print_line(text: str) -> None:
     """Print one line of the result on standard output."""
-    console().print(text)
+    console().print(printable(text))
 
 
 def print_note(text: str) -> None:
     """Print one remark on standard error."""
-    console(stderr=True).print(text)
+    console(stderr=True).print(printable(text))
+
+
+def printable(text: str) -> str:
+    """Return a text that controls no terminal: what handsets and providers write may have any character."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def own_command() -> str:
@@ -96,7 +104,7 @@ def _text(cell: object) -> str:
         return "-"
     if isinstance(cell, datetime):
         return format_time(cell)
-    return f"{cell:,}" if type(cell) is int else str(cell)
+    return f"{cell:,}" if type(cell) is int else printable(str(cell))
 
 
 def _as_json_value(value: object) -> object:

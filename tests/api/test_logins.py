@@ -249,3 +249,28 @@ def test_a_request_is_logged_with_its_client_and_no_path_forges_a_line(world: Wo
         assert key.secret not in str(logged)
 
     world.run(story)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/%0aDETAIL:%20y",
+        "/sms/x%0d%0aDETAIL:%20y",
+        "/receipts/x%0aDETAIL:%20y",
+        "/manage/v1/accounts/x%0aDETAIL:%20y/pause",
+        "/api/v1/sms/%e2%80%a8DETAIL:%20y",
+        "/api/3rdparty/v1/messages/%1b%5b2J",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_no_path_forges_a_line_at_any_door(world: World, path: str, method: str) -> None:
+    async def story() -> None:
+        async with open_client(world) as client:
+            with capture_logs() as logged:
+                await client.request(method, path, headers={"X-Request-ID": "a", "User-Agent": "b\x1bc"})
+        assert [line["event"] for line in logged].count("request_answered") == 1
+        assert all(
+            value.isprintable() for line in logged for value in line.values() if isinstance(value, str)
+        )
+
+    world.run(story)

@@ -53,6 +53,7 @@ _BACKGROUND = {
 """Tasks that run beside the messages: what they call is not the message's road."""
 
 _DEADLINE = 30.0
+_SECRET = "a secret for tests"
 _SETTLE = 0.1  # what a hop leaves to a background thread is done by then
 
 
@@ -99,10 +100,11 @@ def travel(settings: Settings, *, messages: int = 3) -> Road:
     """Send messages one by one through the API, a worker and the sandbox, over real HTTP."""
     recorder = Recorder()
     with _profiled(recorder), _sandbox() as sandbox:
-        ours = _with_provider(settings, http_options(sandbox))
+        ours = _with_provider(settings, http_options(sandbox, receipt_secret=_SECRET))
         app = asyncio.run(_application(ours))
         with running_api(ours) as url:
-            sending = _with_provider(settings, http_options(sandbox, receipt_url=f"{url}/receipts/sandbox"))
+            options = http_options(sandbox, receipt_url=f"{url}/receipts/sandbox", receipt_secret=_SECRET)
+            sending = _with_provider(settings, options)
             with _worker(sending) as celery, _client(url, app) as http:
                 return Road([_one_message(recorder, ours, celery, http) for _ in range(messages)])
 
@@ -164,9 +166,10 @@ def _sandbox() -> Iterator[str]:
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def main() -> None:
-        async with serving(
-            SandboxSettings(latency_ms=0, receipt_delay_ms=1000, post_to=["127.0.0.1"])
-        ) as address:
+        played = SandboxSettings(
+            latency_ms=0, receipt_delay_ms=1000, receipt_secret=_SECRET, post_to=["127.0.0.1"]
+        )
+        async with serving(played) as address:
             url.put(address)
             await stop.wait()
 

@@ -25,9 +25,14 @@ def unguard(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell, 1) else cell
 
 
-def csv_line(cells: Iterable[str], separator: str = ",", *, end: str = "\r\n") -> str:
-    """Return cells as a line of a CSV file; whatever may be a separator is quoted."""
-    return separator.join(map(_quote, cells)) + end
+def csv_line(cells: Iterable[str], separator: str = ",") -> str:
+    """Return cells as a line of a file for people: guarded, and quoted if they have any separator."""
+    return join_cells(map(guard, cells), separator) + "\r\n"
+
+
+def join_cells(cells: Iterable[str], separator: str = ",") -> str:
+    """Return cells as CSV for ourselves, as they are: `cells_of` reads them."""
+    return separator.join(map(_quote, cells))
 
 
 def cells_of(line: str, separator: str = ",") -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dispatcher.domain.campaigns.csv_cells import csv_line, guard
+from dispatcher.domain.campaigns.csv_cells import csv_line
 from dispatcher.domain.campaigns.csv_header import REJECT_COLUMNS
 
 
@@ -37,4 +37,4 @@ def reject_line(file: FileFormat, *, line: int, reason: str, fields: Sequence[st
 
 
 def _line(cells: Sequence[str], file: FileFormat) -> str:
-    return csv_line(map(guard, cells), file.separator or ",")
+    return csv_line(cells, file.separator or ",")

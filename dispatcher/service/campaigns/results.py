@@ -7,7 +7,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dispatcher.domain.campaigns.campaign import RunState
-from dispatcher.domain.campaigns.csv_cells import csv_line, guard
+from dispatcher.domain.campaigns.csv_cells import csv_line
 from dispatcher.service.context import Context
 from dispatcher.service.yielding import yielding
 from dispatcher.store.campaigns import audiences, results
@@ -97,7 +97,7 @@ class _Lines:
         )
 
     def _line(self, cells: Sequence[str]) -> str:
-        return csv_line(map(guard, cells), self._separator)
+        return csv_line(cells, self._separator)
 
     def _time(self, at: datetime) -> str:
         return at.astimezone(self._zone).isoformat(" ", "seconds")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.domain.campaigns.csv_cells import cells_of, csv_line
+from dispatcher.domain.campaigns.csv_cells import cells_of, join_cells
 
 
 class Reject(NamedTuple):
@@ -51,4 +51,4 @@ async def page(
 
 def _raw(fields: Sequence[str]) -> str:
     """Return a row as Postgres stores it: a line of CSV, without NUL."""
-    return csv_line(fields, end="").replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return join_cells(fields).replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,5 +1,6 @@
 """What spreadsheet programs write, and what else people hand in as a file of recipients."""
 
+import ast
 import codecs
 import csv
 import gzip
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatcher.domain.campaigns.csv_cells import cells_of, csv_line, guard, unguard
+from dispatcher.domain.campaigns.csv_cells import cells_of, csv_line, guard, join_cells, unguard
 from dispatcher.domain.campaigns.csv_header import SEPARATORS
 from dispatcher.domain.campaigns.csv_recipients import (
     InvalidRow,
@@ -26,7 +27,8 @@ from dispatcher.domain.campaigns.file_kinds import refuse_other_names
 from dispatcher.domain.errors import Invalid
 from dispatcher.domain.numbers.msisdn import InvalidNumber, NumberPolicy, parse
 
-CASES = Path(__file__).parents[2] / "cases" / "csv"
+ROOT = Path(__file__).parents[3]
+CASES = ROOT / "tests" / "cases" / "csv"
 KENYA = NumberPolicy(default_country="KE", national=True, lenient=True)
 
 
@@ -329,8 +331,31 @@ def test_a_guarded_cell_is_restored_whatever_it_is(cell: str) -> None:
     )
 )
 def test_a_line_that_we_write_is_read_back(cells: list[str]) -> None:
-    assert cells_of(csv_line(cells)) == cells
-    assert next(csv.reader(io.StringIO(csv_line(cells), newline=""))) == cells
+    assert cells_of(join_cells(cells)) == cells
+    read = next(csv.reader(io.StringIO(csv_line(cells), newline="")))
+    assert [unguard(cell) for cell in read] == cells
+    assert not any(cell.lstrip(" ").startswith(tuple("=+-@\t\r\n")) for cell in read)
+
+
+def test_all_that_we_write_as_csv_is_written_by_one_function() -> None:
+    writers = {
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "dispatcher").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("writer", "DictWriter", "writerow", "to_csv")
+    }
+    assert {path for path in writers if "csv" in (ROOT / path).read_text(encoding="utf-8")} == {
+        "dispatcher/producer/campaign.py"  # rows on their way to our own import
+    }
+    joining = {
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "dispatcher").rglob("*.py"))
+        if "join_cells" in path.read_text(encoding="utf-8")
+    }
+    assert joining == {
+        "dispatcher/domain/campaigns/csv_cells.py",
+        "dispatcher/store/campaigns/rejects.py",  # rows in Postgres, for ourselves
+    }
 
 
 def corrected(

@@ -4,6 +4,8 @@ import csv
 import io
 from datetime import timedelta
 
+import pytest
+
 from dispatcher.domain.campaigns.campaign import CampaignPlan
 from dispatcher.service.accounts import opt_outs
 from dispatcher.service.campaigns import audiences, campaigns
@@ -73,6 +75,26 @@ def test_each_recipient_has_what_became_of_it_when_its_segments_and_price(world:
         assert (bob["code"], bob["status"], bob["credits"]) == ("26", "opted out", "0")
         assert (eve["code"], eve["credits"]) == ("22", "0")
         assert "'{{x}}'; write {{name}}" in eve["reason"]
+
+    world.run(story)
+
+
+@pytest.mark.parametrize("start_of_cell", ["=", "+", "-", "@", "\t", "\r", "\n", " =", "'=", "＝"])
+def test_no_cell_of_a_file_of_results_is_a_formula_whoever_wrote_it(world: World, start_of_cell: str) -> None:
+    cell = f"{start_of_cell}HYPERLINK(1)"
+
+    async def story() -> None:
+        header = f'"phone","{cell.translate({10: 32, 13: 32})}a","name"'
+        campaign = await start(
+            world, header, f'{ADA},"{cell}","{cell}"', text="Hi", timezone="Africa/Nairobi"
+        )
+        await run(world)
+        await world.all("UPDATE messages SET reason = :r, provider = :r RETURNING id", r=cell)
+        found = await campaigns.find(world.ctx, world.caller.account, str(campaign.public_id))
+        lines = "".join([line async for line in result_file(world.ctx, found)])
+        cells = [c for row in csv.reader(io.StringIO(lines, newline="")) for c in row]
+        assert sum("HYPERLINK" in c for c in cells) == 5  # a name and two values, the reason, the provider
+        assert [c for c in cells if c.lstrip(" ").startswith(tuple("=+-@＝\t\r\n"))] == []
 
     world.run(story)
 
