@@ -78,6 +78,10 @@ bench-attacks: $(STAMP) ## attack the API while a good client sends; prints what
 faults: $(STAMP) ## strike faults at a stack under load, and audit it; ARGS="--seed 7 --minutes 10"
 	@exec $(BIN)/python -m faults $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## feed the parsers and all OpenAPI documents with much more than the tests do; ARGS="--requests 100000"
+	@exec $(BIN)/python scripts/fuzz.py $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## check formatting, lint, types, import contracts and the lock
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Some files are not formatted: make format" >&2; exit 1; }
