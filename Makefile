@@ -82,6 +82,10 @@ faults: $(STAMP) ## strike faults at a stack under load, and audit it; ARGS="--s
 plant-bugs: $(STAMP) ## break each rule in a copy of the tree, and see its tests fail; ARGS="--only NAME"
 	@exec $(BIN)/python scripts/plant_bugs.py $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## feed the parsers and all OpenAPI documents with much more than the tests do; ARGS="--requests 100000"
+	@exec $(BIN)/python scripts/fuzz.py $(ARGS)
+
 .PHONY: check
 check: $(STAMP) ## check formatting, lint, types, import contracts and the lock
 	@$(BIN)/ruff format --check --quiet --output-format concise . || { echo "Some files are not formatted: make format" >&2; exit 1; }

@@ -170,7 +170,7 @@ def test_compose_has_no_password_of_its_own() -> None:
     wanted = set(re.findall(r"\$\{(\w*(?:PASSWORD|SECRET)\w*)(:\?)?", text))
     assert {name for name, _ in wanted} >= {"POSTGRES_PASSWORD", "VALKEY_PASSWORD"}
     assert {name for name, must_be_set in wanted if not must_be_set} == set()
-    assert re.findall(r"^ *\w*(?:PASSWORD|SECRET)\w*: *[^$ ].*$", text, re.MULTILINE) == []
+    assert re.findall(r"^ *\w*(?:PASSWORD|SECRET)\w*: *[^$\s].*$", text, re.MULTILINE) == []
     assert re.findall(r"//\w*:[^$@]\w*@", text) == []
 
 

@@ -1,6 +1,7 @@
 """schemathesis over each OpenAPI document: no 5xx, and no status, type or shape that is not in it."""
 
 import asyncio
+import os
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import timedelta
@@ -43,6 +44,7 @@ CHECKS = [
 ]
 APIS = (*DIALECTS, management)
 MANY = 1_000_000
+LEAST = 20  # requests for each operation, as it should be and as it should not be
 
 # How a request is cut out of its connection: a wrong one is no HTTP, and no API ever sees it.
 FRAMING = frozenset({"transfer-encoding", "content-length", "connection", "upgrade", "expect"})
@@ -122,7 +124,12 @@ def _operations() -> Iterator[Any]:
                 yield pytest.param(api.name, operation, mode, id=title)
 
 
-@pytest.mark.parametrize(("name", "operation", "mode"), list(_operations()))
+OPERATIONS = list(_operations())
+EXAMPLES = max(LEAST, int(os.environ.get("FUZZ_REQUESTS", "0")) // len(OPERATIONS))
+"""For each operation; `make fuzz` has more."""
+
+
+@pytest.mark.parametrize(("name", "operation", "mode"), OPERATIONS)
 def test_every_answer_is_a_documented_one(
     api: tuple[str, dict[str, Headers]], name: str, operation: Any, mode: GenerationMode
 ) -> None:
@@ -131,7 +138,7 @@ def test_every_answer_is_a_documented_one(
     says_501 = "501" in operation.definition.raw["responses"]  # what SMS Gateway has and we have not
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @examples(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @examples(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     def check(case: Case[Any]) -> None:
         for header in [header for header in case.headers or {} if header.lower() in FRAMING]:
             del case.headers[header]

@@ -127,10 +127,10 @@ _HTTP_REPLIES: Mapping[Behaviour, Reply | bytes] = {
 
 def _http_receipt(word: str) -> ReceiptRequest:
     body = json.dumps({"id": "p-1", "ref": "m-1", "status": word}).encode()
-    return _signed_request(body)
+    return signed_request(body)
 
 
-def _signed_request(body: bytes) -> ReceiptRequest:
+def signed_request(body: bytes) -> ReceiptRequest:
     digest = hmac.digest(CREDENTIAL.encode(), body, hashlib.sha256)
     headers = {"x-signature": base64.b64encode(digest).decode()}
     return ReceiptRequest(method="POST", headers=headers, query={}, body=body)
@@ -146,7 +146,7 @@ HTTP = Case(
     forged=lambda real: ReceiptRequest(
         method=real.method, headers=real.headers, query=real.query, body=real.body + b" "
     ),
-    garbage=_signed_request(b"\xff{{{"),
+    garbage=signed_request(b"\xff{{{"),
     delivered="DELIVRD",
     undelivered="UNDELIV",
 )
