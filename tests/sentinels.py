@@ -53,8 +53,8 @@ class Sentinels:
         self._sentinel_password = passwords["sentinel_password"]
         living, query = f"{LOOPBACK}:{ports['sentinel']}", f"master_name={MASTER}"
         query += f"&sentinel_password={self._sentinel_password}"
-        self.living_url = f"sentinel://:{self._password}@{living}/1?{query}"
-        self.url = f"sentinel://:{self._password}@{LOOPBACK}:{ports['dead']},{living}/1?{query}"
+        self.living_url = f"sentinel://:{self._password}@{living}/0?{query}"
+        self.url = f"sentinel://:{self._password}@{LOOPBACK}:{ports['dead']},{living}/0?{query}"
 
     def client(self, name: str) -> redis.Redis:
         """Return a client of one process, straight to it."""

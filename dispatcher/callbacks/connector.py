@@ -5,15 +5,9 @@ A host is looked up once for each connection. All of its addresses are checked,
 and the connection goes to one of them: no second look-up can return another
 address (DNS rebinding). aiohttp does not pass a literal address to the resolver,
 so the address is checked again when the socket is created.
-
-Known limit: a look-up runs in the loop's thread pool and cannot be cancelled,
-so slow name servers may block the threads of that pool until the system's own
-time-out.
 """
 
-import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 
@@ -21,10 +15,8 @@ import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from dispatcher.callbacks.look_ups import LookUps
 from dispatcher.domain.callbacks.urls import is_public
-
-HostLookup = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Return the IP addresses of a host, given the host and a port. Raises OSError if it has none."""
 
 _KEEP_ALIVE = timedelta(seconds=4)  # shorter than the 5 s after which many servers hang up
 
@@ -36,7 +28,7 @@ class PrivateAddress(aiohttp.ClientError):
 
 
 def open_connector(
-    look_up: HostLookup | None, *, allow_private: bool, max_connections: int, max_per_host: int
+    look_up: LookUps, *, allow_private: bool, max_connections: int, max_per_host: int
 ) -> aiohttp.TCPConnector:
     """
     Return a new connection pool for the running loop.
@@ -50,7 +42,7 @@ def open_connector(
         limit_per_host=max_per_host,
         keepalive_timeout=_KEEP_ALIVE.total_seconds(),
         use_dns_cache=False,
-        resolver=_Resolver(look_up or _look_up, allow_private=allow_private),
+        resolver=_Resolver(look_up, allow_private=allow_private),
         socket_factory=None if allow_private else _public_socket,
         ssl=httpx.create_ssl_context(trust_env=False),
     )
@@ -59,7 +51,7 @@ def open_connector(
 class _Resolver(AbstractResolver):
     """Resolves a host if all of its addresses are public."""
 
-    def __init__(self, look_up: HostLookup, *, allow_private: bool) -> None:
+    def __init__(self, look_up: LookUps, *, allow_private: bool) -> None:
         self._look_up = look_up
         self._allow_private = allow_private
 
@@ -76,14 +68,6 @@ class _Resolver(AbstractResolver):
 
     async def close(self) -> None:
         pass
-
-
-async def _look_up(host: str, port: int) -> Sequence[str]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:  # of the idna codec
-        raise OSError(f"{host} is not a name that can be looked up") from error
-    return [str(address[0]) for *_, address in found]
 
 
 def _resolved(host: str, address: str, *, port: int) -> ResolveResult:

@@ -2,7 +2,8 @@
 HTTP POST to URLs that producers chose.
 
 Private addresses cannot be reached, redirects are not followed, an answer is
-read up to a limit and discarded, and no call takes longer than its time-out.
+read up to a limit and discarded, and the look-up, the connection, the head and
+the body of the answer each have a deadline.
 """
 
 import asyncio
@@ -15,14 +16,14 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from dispatcher.callbacks.connector import HostLookup, PrivateAddress, open_connector
+from dispatcher.callbacks.connector import PrivateAddress, open_connector
+from dispatcher.callbacks.look_ups import LookUps, SlowLookUp
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
+from dispatcher.domain.callbacks.slots import MAX_CALLS, MAX_CALLS_OF_HOST
 from dispatcher.domain.callbacks.urls import UrlRules, check_url
 from dispatcher.version import USER_AGENT
 
 _PUBLIC: Final = UrlRules()
-_CONNECTIONS: Final = 100
-_CONNECTIONS_PER_HOST: Final = 10
 _MAX_ANSWER_BYTES: Final = 65_536
 _MAX_RETRY_AFTER: Final = timedelta(days=1)
 
@@ -31,22 +32,25 @@ class HttpPoster:
     """
     A Poster on aiohttp for one event loop; it opens connections at the first call.
 
-    `rules` are checked before each call. `resolver` replaces the system's.
-    `timeout` limits a whole call, including the wait for a free connection.
+    `rules` are checked before each call. `look_ups` replaces the system's
+    resolver. `timeout` limits a call until the head of its answer, including
+    the wait for a free connection, and `body_timeout` the rest of the answer.
     """
 
     def __init__(
         self,
         *,
         rules: UrlRules = _PUBLIC,
-        resolver: HostLookup | None = None,
+        look_ups: LookUps | None = None,
         timeout: timedelta = timedelta(seconds=10),
         connect_timeout: timedelta = timedelta(seconds=5),
+        body_timeout: timedelta = timedelta(seconds=2),
     ) -> None:
         self._rules = rules
-        self._resolver = resolver
+        self._look_ups = look_ups or LookUps()
         self._timeout = timeout
         self._connect_timeout = connect_timeout
+        self._body_timeout = body_timeout
         self._opened: aiohttp.ClientSession | None = None
 
     async def post(self, call: CallbackRequest) -> CallbackReply:
@@ -62,10 +66,13 @@ class HttpPoster:
         request = self._session().post(url, data=call.body, headers=call.headers, allow_redirects=False)
         reply: CallbackReply | None = None
         try:
-            async with asyncio.timeout(self._timeout.total_seconds()), request as response:
+            async with asyncio.timeout(self._timeout.total_seconds()) as limit, request as response:
                 reply = _reply(response)
+                limit.reschedule(asyncio.get_running_loop().time() + self._body_timeout.total_seconds())
                 await _discard(response)
         except (aiohttp.ClientError, OSError) as error:
+            if reply is None:
+                await self._look_ups.hung(url.host or "", url.port or 0)
             return reply or CallbackReply(None, self._describe(error))
         except asyncio.CancelledError:
             if _is_cancelled():
@@ -83,10 +90,10 @@ class HttpPoster:
         if self._opened is None:
             self._opened = aiohttp.ClientSession(
                 connector=open_connector(
-                    self._resolver,
+                    self._look_ups,
                     allow_private=self._rules.allow_private,
-                    max_connections=_CONNECTIONS,
-                    max_per_host=_CONNECTIONS_PER_HOST,
+                    max_connections=MAX_CALLS,
+                    max_per_host=MAX_CALLS_OF_HOST,
                 ),
                 timeout=aiohttp.ClientTimeout(sock_connect=self._connect_timeout.total_seconds()),
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
@@ -104,6 +111,8 @@ class HttpPoster:
                 return f"no connection within {self._connect_timeout.total_seconds():g} s"
             case TimeoutError():
                 return f"no answer within {self._timeout.total_seconds():g} s"
+            case aiohttp.ClientConnectorDNSError(os_error=SlowLookUp() as slow):
+                return str(slow)
             case aiohttp.ClientConnectorDNSError():
                 return f"no address was found for the host {error.host}"
             case aiohttp.ClientConnectorCertificateError():

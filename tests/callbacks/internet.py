@@ -16,7 +16,7 @@ class Names:
         self._answers = answers
         self.asked: list[tuple[str, int]] = []
 
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
+    def __call__(self, host: str, port: int) -> Sequence[str]:
         self.asked.append((host, port))
         return self._answers[min(len(self.asked), len(self._answers)) - 1]
 

@@ -2,6 +2,7 @@ import aiohttp
 import pytest
 
 from dispatcher.callbacks.connector import PrivateAddress, open_connector
+from dispatcher.callbacks.look_ups import LookUps
 from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
 from dispatcher.domain.callbacks.urls import UrlRules
@@ -21,7 +22,7 @@ def test_a_name_with_a_public_address_is_called_there() -> None:
         async with listening(always(http_reply(200))) as peer:
             internet.leads_to = peer.port
             names = Names([PUBLIC])
-            poster = HttpPoster(resolver=names)
+            poster = HttpPoster(look_ups=LookUps(names))
             assert await poster.post(a_call("http://hook.example:8080/x")) == CallbackReply(200, "HTTP 200")
             await poster.close()
             assert names.asked == [("hook.example", 8080)]
@@ -46,7 +47,7 @@ def test_a_name_with_a_public_address_is_called_there() -> None:
 )
 def test_a_name_with_any_private_address_is_refused_and_nothing_is_connected(addresses: list[str]) -> None:
     async def work(internet: Internet) -> None:
-        poster = HttpPoster(resolver=Names(addresses))
+        poster = HttpPoster(look_ups=LookUps(Names(addresses)))
         reply = await poster.post(a_call())
         await poster.close()
         assert reply == CallbackReply(None, "the host hook.example has a private address")
@@ -60,7 +61,7 @@ def test_a_name_rebound_after_the_check_is_looked_up_once_and_called_at_the_chec
         async with listening(always(http_reply(200))) as peer:
             internet.leads_to = peer.port
             names = Names([PUBLIC], ["127.0.0.1"])
-            poster = HttpPoster(resolver=names)
+            poster = HttpPoster(look_ups=LookUps(names))
             assert (await poster.post(a_call())).status == 200
             await poster.close()
             assert len(names.asked) == 1
@@ -74,7 +75,7 @@ def test_a_name_rebound_before_the_next_connection_is_refused() -> None:
         async with listening(always(Answer(http_reply(200, Connection="close"), hang_up=True))) as peer:
             internet.leads_to = peer.port
             names = Names([PUBLIC], ["127.0.0.1"])
-            poster = HttpPoster(resolver=names)
+            poster = HttpPoster(look_ups=LookUps(names))
             assert (await poster.post(a_call())).status == 200
             assert "private" in (await poster.post(a_call())).reason
             await poster.close()
@@ -86,7 +87,7 @@ def test_a_name_rebound_before_the_next_connection_is_refused() -> None:
 
 def test_every_public_address_of_a_name_may_be_tried() -> None:
     async def work(internet: Internet) -> None:
-        poster = HttpPoster(resolver=Names([PUBLIC, "1.1.1.1"]))
+        poster = HttpPoster(look_ups=LookUps(Names([PUBLIC, "1.1.1.1"])))
         reply = await poster.post(a_call())
         await poster.close()
         assert not reply.refused
@@ -118,7 +119,7 @@ def test_every_public_address_of_a_name_may_be_tried() -> None:
 def test_a_url_that_may_not_be_called_is_refused_without_a_look_up(host: str) -> None:
     async def work(internet: Internet) -> None:
         names = Names([PUBLIC])
-        poster = HttpPoster(resolver=names)
+        poster = HttpPoster(look_ups=LookUps(names))
         reply = await poster.post(a_call(f"http://{host}/"))
         await poster.close()
         assert reply.status is None
@@ -133,7 +134,7 @@ def test_a_url_that_may_not_be_called_is_refused_without_a_look_up(host: str) ->
 def test_a_literal_private_address_which_no_resolver_sees_is_stopped_at_the_socket(host: str) -> None:
     async def work(internet: Internet) -> None:
         names = Names([PUBLIC])
-        connector = open_connector(names, allow_private=False, max_connections=1, max_per_host=1)
+        connector = open_connector(LookUps(names), allow_private=False, max_connections=1, max_per_host=1)
         async with aiohttp.ClientSession(connector=connector) as session:
             with pytest.raises(PrivateAddress, match="is private"):
                 await session.post(f"http://{host}:9/")
@@ -145,7 +146,7 @@ def test_a_literal_private_address_which_no_resolver_sees_is_stopped_at_the_sock
 
 def test_names_resolved_by_the_system_are_checked() -> None:
     async def work() -> None:
-        connector = open_connector(None, allow_private=False, max_connections=1, max_per_host=1)
+        connector = open_connector(LookUps(), allow_private=False, max_connections=1, max_per_host=1)
         async with aiohttp.ClientSession(connector=connector) as session:
             with pytest.raises(PrivateAddress, match="localhost has a private address"):
                 await session.post("http://localhost:9/")

@@ -2,6 +2,7 @@ import asyncio
 import shutil
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.callbacks.look_ups import LookUps
 from dispatcher.callbacks.poster import HttpPoster
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest, Poster
+from dispatcher.domain.callbacks.slots import MAX_CALLS_OF_HOST
 from dispatcher.domain.callbacks.urls import UrlRules
 from dispatcher.version import VERSION
 from tests.callbacks.internet import Names, run
@@ -26,12 +29,14 @@ async def a_poster(
     resolver: Names | None = None,
     timeout: timedelta = timedelta(seconds=10),
     connect_timeout: timedelta = timedelta(seconds=5),
+    body_timeout: timedelta = timedelta(seconds=2),
 ) -> AsyncIterator[Poster]:
     poster = HttpPoster(
         rules=UrlRules(allow_private=True),
-        resolver=resolver,
+        look_ups=None if resolver is None else LookUps(resolver),
         timeout=timeout,
         connect_timeout=connect_timeout,
+        body_timeout=body_timeout,
     )
     try:
         yield poster
@@ -43,9 +48,15 @@ def a_call(url: str, body: bytes = b"{}", **headers: str) -> CallbackRequest:
     return CallbackRequest(url, body, headers)
 
 
-def reply_to(answer: Answer | bytes, *, timeout: timedelta = timedelta(seconds=10)) -> CallbackReply:
+def reply_to(
+    answer: Answer | bytes,
+    *,
+    timeout: timedelta = timedelta(seconds=10),
+    body_timeout: timedelta = timedelta(seconds=2),
+) -> CallbackReply:
     async def work() -> CallbackReply:
-        async with listening(always(answer)) as peer, a_poster(timeout=timeout) as poster:
+        limits = a_poster(timeout=timeout, body_timeout=body_timeout)
+        async with listening(always(answer)) as peer, limits as poster:
             return await poster.post(a_call(peer.url))
 
     return run(work())
@@ -155,7 +166,7 @@ def test_a_server_that_does_not_answer_is_given_up_at_the_timeout() -> None:
 
 def test_a_status_counts_although_its_answer_never_ends() -> None:
     half = Answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it")
-    assert reply_to(half, timeout=SHORT) == CallbackReply(200, "HTTP 200")
+    assert reply_to(half, body_timeout=SHORT) == CallbackReply(200, "HTTP 200")
 
 
 def test_a_status_counts_although_its_answer_breaks_off() -> None:
@@ -216,12 +227,12 @@ def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         assert reply_to(http_reply(200)).status == 200
 
 
-def test_a_host_gets_ten_connections_at_most() -> None:
+def test_a_host_gets_no_more_connections_than_its_slots() -> None:
     async def work() -> None:
-        async with a_full_house(10) as (port, connections), a_poster() as poster:
-            calls = (poster.post(a_call(f"http://127.0.0.1:{port}/")) for _ in range(15))
+        async with a_full_house(MAX_CALLS_OF_HOST) as (port, connections), a_poster() as poster:
+            calls = (poster.post(a_call(f"http://127.0.0.1:{port}/")) for _ in range(MAX_CALLS_OF_HOST + 5))
             assert {reply.status for reply in await asyncio.gather(*calls)} == {200}
-            assert len(connections) == 10
+            assert len(connections) == MAX_CALLS_OF_HOST
 
     run(work())
 
@@ -229,8 +240,8 @@ def test_a_host_gets_ten_connections_at_most() -> None:
 def test_a_call_during_which_the_poster_is_closed_is_a_reply() -> None:
     async def work() -> None:
         async with listening(always(Answer(None))) as peer, a_poster() as poster:
-            calls = [asyncio.create_task(poster.post(a_call(peer.url))) for _ in range(15)]
-            await peer.until(lambda peer: len(peer.requests) == 10)
+            calls = [asyncio.create_task(poster.post(a_call(peer.url))) for _ in range(MAX_CALLS_OF_HOST + 5)]
+            await peer.until(lambda peer: len(peer.requests) == MAX_CALLS_OF_HOST)
             await poster.close()
             assert {reply.status for reply in await asyncio.gather(*calls)} == {None}
 
@@ -240,12 +251,33 @@ def test_a_call_during_which_the_poster_is_closed_is_a_reply() -> None:
 def test_a_call_that_is_cancelled_is_cancelled_and_no_reply() -> None:
     async def work() -> None:
         async with listening(always(Answer(None))) as peer, a_poster() as poster:
-            calls = [asyncio.create_task(poster.post(a_call(peer.url))) for _ in range(15)]
-            await peer.until(lambda peer: len(peer.requests) == 10)
+            calls = [asyncio.create_task(poster.post(a_call(peer.url))) for _ in range(MAX_CALLS_OF_HOST + 5)]
+            await peer.until(lambda peer: len(peer.requests) == MAX_CALLS_OF_HOST)
             for call in calls:
                 call.cancel()
             ends = await asyncio.gather(*calls, return_exceptions=True)
             assert {type(end) for end in ends} == {asyncio.CancelledError}
+
+    run(work())
+
+
+def test_a_name_server_that_hangs_is_given_up_at_its_deadline() -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(_host: str, _port: int) -> list[str]:
+        asked.set()
+        answer.wait(10)
+        return ["127.0.0.1"]
+
+    async def work() -> None:
+        poster = HttpPoster(look_ups=LookUps(hang, deadline=SHORT))
+        call = asyncio.create_task(poster.post(a_call("http://hook.example/")))
+        await asyncio.to_thread(asked.wait, 10)
+        done, _ = await asyncio.wait([call], timeout=3 * SHORT.total_seconds())
+        assert not done  # it keeps its slot, so that its account cannot hold one thread after another
+        answer.set()
+        assert await call == CallbackReply(None, "the host hook.example was not found within 0.2 s")
+        await poster.close()
 
     run(work())
 

@@ -7,18 +7,18 @@ receiver can detect repeats and restore the order. The dialects format them.
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from functools import partial
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.callbacks.callback import CallbackRequest, Poster
 from dispatcher.domain.callbacks.events import InboundEvent, MessageEvent
 from dispatcher.domain.callbacks.retries import STANDARD_RETRIES, RetrySchedule
+from dispatcher.domain.callbacks.slots import MAX_CALLS_OF_ACCOUNT, CallSlots
 from dispatcher.domain.errors import Unavailable
 from dispatcher.service.callbacks import results
 from dispatcher.service.callbacks.results import EndedTry
@@ -29,8 +29,9 @@ from dispatcher.store.callbacks.outbox import DueCallback
 log = structlog.get_logger()
 
 _POLL = timedelta(milliseconds=250)
+_GATHER = timedelta(milliseconds=20)
 _LEASE = timedelta(seconds=60)
-_MAX_CALLS_PER_ACCOUNT = 10
+_CANDIDATES = 2 * MAX_CALLS_OF_ACCOUNT  # some may be for a host that has all its calls
 
 
 class Signature(Enum):
@@ -73,8 +74,8 @@ class CallbackSender:
     """
     Sends the due callbacks of the dialects in `formatters`; any number of processes may run one.
 
-    The calls in progress of one account are limited, so a slow URL delays only
-    its own account.
+    The calls in progress of one account and of one host are limited, so a slow
+    URL delays only its own account.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class CallbackSender:
         self._inbound_formatters = inbound_formatters or {}
         self._signers = signers
         self._calls: set[asyncio.Task[None]] = set()
-        self._busy: Counter[int] = Counter()
+        self._slots = CallSlots()
         self._ended: list[EndedTry] = []
 
     async def run(self) -> None:
@@ -106,33 +107,43 @@ class CallbackSender:
                     taken = 0
                     log.warning("callbacks_wait_for_postgres", error=str(error))
                 if not taken:
-                    await asyncio.sleep(_POLL.total_seconds())
+                    await self._pause()
         finally:
             for call in self._calls:
                 call.cancel()
             await asyncio.gather(*self._calls, return_exceptions=True)
 
+    async def _pause(self) -> None:
+        """Wait for slots that become free, some at a time, or until it is time to look for new callbacks."""
+        if self._calls:
+            poll = _POLL.total_seconds()
+            await asyncio.wait(self._calls, timeout=poll, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(_GATHER.total_seconds())
+        else:
+            await asyncio.sleep(_POLL.total_seconds())
+
     async def take(self) -> int:
-        """Start the calls that are due and return how many."""
-        busy = {account_id for account_id, calls in self._busy.items() if calls >= _MAX_CALLS_PER_ACCOUNT}
-        work = partial(
-            outbox.take,
-            dialects=self._formatters,
-            busy=busy,
-            each=_MAX_CALLS_PER_ACCOUNT,
-            now=self._ctx.now(),
-            lease=_LEASE,
-        )
-        taken = await self._ctx.database.transact(work)
+        """Start the calls that are due and have a slot, and return how many."""
+        taken = await self._ctx.database.transact(self._take)
         for due in taken:
             if due.disabled_reason is not None:
                 self._ended.append(results.not_called(due, due.disabled_reason))
                 continue
-            self._busy[due.account_id] += 1
+            self._slots.open(due.account_id, due.url)
             call = asyncio.create_task(self._send(due))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
         return len(taken)
+
+    async def _take(self, connection: AsyncConnection) -> list[DueCallback]:
+        now = self._ctx.now()
+        accounts = self._slots.turn(await outbox.due_accounts(connection, now=now))
+        if not accounts:
+            return []
+        found = await outbox.candidates(
+            connection, accounts, dialects=self._formatters, each=_CANDIDATES, now=now
+        )
+        return await outbox.take(connection, self._slots.choose(found), now=now, lease=_LEASE)
 
     async def write(self) -> None:
         """Write the results of ended calls. Raises Unavailable, and keeps them for the next time."""
@@ -153,7 +164,7 @@ class CallbackSender:
             self._ctx.background.failures.note(f"callbacks of {due.dialect}", error)
             ended = results.crashed(self._ctx, due, retries)
         finally:
-            self._busy[due.account_id] -= 1
+            self._slots.close(due.account_id, due.url)
         self._ended.append(ended)
 
     def _request(self, due: DueCallback, formatted: FormattedCallback) -> CallbackRequest:

@@ -14,7 +14,16 @@ from dispatcher.service.context import Context
 from dispatcher.store.callbacks import webhooks
 from dispatcher.store.callbacks.webhooks import Webhook
 
-__all__ = ["MAX_WEBHOOKS", "Webhook", "enable", "every", "every_dialect", "register", "remove"]
+__all__ = [
+    "MAX_WEBHOOKS",
+    "Webhook",
+    "disabled_words",
+    "enable",
+    "every",
+    "every_dialect",
+    "register",
+    "remove",
+]
 
 MAX_WEBHOOKS = 50
 """The most webhooks of an account in a dialect; two registered at the same moment may exceed it by one."""
@@ -86,6 +95,13 @@ async def enable(ctx: Context, account: Account, id: str) -> list[Webhook]:  # n
         known = [webhook.id for webhook in await every_dialect(ctx, account)]
         raise NotFound(f"account {account.name!r} has no webhook {id!r} ({name_choices(id, known)})")
     return found
+
+
+def disabled_words(webhook: Webhook) -> str | None:
+    """Return why a webhook is switched off and what its owner can do; None if it is on."""
+    if webhook.disabled_reason is None:
+        return None
+    return f"{webhook.disabled_reason}; register it again, with the same id, to switch it on"
 
 
 async def remove(ctx: Context, caller: Caller, id: str) -> None:  # noqa: A002

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.callbacks.events import CallbackState, InboundEvent, MessageEvent
+from dispatcher.domain.callbacks.slots import CallbackCandidate
 from dispatcher.domain.inbound.keywords import KeywordAction
 from dispatcher.domain.messages.status import Status
 
@@ -49,28 +50,36 @@ class CallbackResult:
     wake_at: datetime | None
 
 
-# A loose index scan over the accounts that have a waiting callback.
-_ACCOUNTS = text("""
-WITH RECURSIVE waiting AS (
-    (SELECT account_id FROM callbacks WHERE wake_at IS NOT NULL ORDER BY account_id LIMIT 1)
+# A loose index scan: the callback of each account that is due first.
+_DUE_ACCOUNTS = text("""
+WITH RECURSIVE first AS (
+    (SELECT account_id, wake_at FROM callbacks WHERE wake_at IS NOT NULL ORDER BY account_id, wake_at LIMIT 1)
     UNION ALL
-    SELECT (SELECT c.account_id FROM callbacks c
-            WHERE c.wake_at IS NOT NULL AND c.account_id > w.account_id ORDER BY c.account_id LIMIT 1)
-    FROM waiting w WHERE w.account_id IS NOT NULL
+    SELECT c.account_id, c.wake_at FROM first f CROSS JOIN LATERAL (
+        SELECT account_id, wake_at FROM callbacks
+        WHERE wake_at IS NOT NULL AND account_id > f.account_id ORDER BY account_id, wake_at LIMIT 1
+    ) AS c
 )
-SELECT account_id FROM waiting WHERE account_id IS NOT NULL
+SELECT account_id FROM first WHERE wake_at <= :now
+""")
+
+_CANDIDATES = text("""
+SELECT turn.id, turn.account_id, turn.url
+FROM unnest(CAST(:accounts AS bigint[])) WITH ORDINALITY AS a(id, ord)
+CROSS JOIN LATERAL (
+    SELECT id, account_id, url, wake_at FROM callbacks
+    WHERE wake_at IS NOT NULL AND account_id = a.id AND wake_at <= :now
+      AND dialect = ANY(CAST(:dialects AS text[]))
+    ORDER BY wake_at LIMIT :each
+) AS turn
+ORDER BY a.ord, turn.wake_at
 """)
 
 # OFFSET 0: events and inbound messages are looked up one by one, whatever the statistics are.
 _TAKE = text("""
 WITH picked AS MATERIALIZED (
-    SELECT turn.id FROM unnest(CAST(:accounts AS bigint[])) AS a(id)
-    CROSS JOIN LATERAL (
-        SELECT id FROM callbacks
-        WHERE wake_at IS NOT NULL AND account_id = a.id AND wake_at <= :now
-          AND dialect = ANY(CAST(:dialects AS text[]))
-        ORDER BY wake_at LIMIT :each FOR UPDATE SKIP LOCKED
-    ) AS turn
+    SELECT id FROM callbacks WHERE id = ANY(CAST(:ids AS bigint[])) AND wake_at <= :now
+    FOR UPDATE SKIP LOCKED
 ),
 taken AS (
     UPDATE callbacks c SET wake_at = CAST(:now AS timestamptz) + CAST(:lease AS interval), tries = c.tries + 1
@@ -110,21 +119,29 @@ WHERE c.id = g.id AND c.tries = g.tries AND c.state = 'waiting' AND c.id = ANY(C
 """)
 
 
-async def take(
+async def due_accounts(connection: AsyncConnection, *, now: datetime) -> list[int]:
+    """Return the accounts that have a due callback, by id."""
+    return [row.account_id for row in await connection.execute(_DUE_ACCOUNTS, {"now": now})]
+
+
+async def candidates(
     connection: AsyncConnection,
+    accounts: Sequence[int],
     *,
     dialects: Collection[str],
-    busy: Collection[int],
     each: int,
     now: datetime,
-    lease: timedelta,
+) -> list[CallbackCandidate]:
+    """Return at most `each` due callbacks of these accounts, in their order, the longest due first."""
+    values = {"accounts": list(accounts), "dialects": list(dialects), "each": each, "now": now}
+    return [CallbackCandidate(**row._mapping) for row in await connection.execute(_CANDIDATES, values)]
+
+
+async def take(
+    connection: AsyncConnection, ids: Sequence[int], *, now: datetime, lease: timedelta
 ) -> list[DueCallback]:
-    """Take at most `each` due callbacks of every account that is not busy, until the lease ends."""
-    waiting = [row.account_id for row in await connection.execute(_ACCOUNTS)]
-    accounts = [account_id for account_id in waiting if account_id not in busy]
-    if not accounts:
-        return []
-    values = {"accounts": accounts, "dialects": list(dialects), "each": each, "now": now, "lease": lease}
+    """Take those of these callbacks that nobody else has taken, until the lease ends."""
+    values = {"ids": list(ids), "now": now, "lease": lease}
     return [_due(row) for row in await connection.execute(_TAKE, values)]
 
 

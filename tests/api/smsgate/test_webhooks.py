@@ -156,7 +156,8 @@ def test_a_webhook_that_is_switched_off_says_so_until_it_is_registered_again(wor
             "UPDATE webhooks SET disabled_at = '2026-05-17T09:32:11.421Z', disabled_reason = 'gone'"
             " RETURNING id"
         )
-        off = {"disabledAt": "2026-05-17T09:32:11.421Z", "disabledReason": "gone"}
+        why = "gone; register it again, with the same id, to switch it on"
+        off = {"disabledAt": "2026-05-17T09:32:11.421Z", "disabledReason": why}
         assert (await api.http.get(_URL)).json() == [{**made, **off}]
         await send(api)
         await api.world.deliver()

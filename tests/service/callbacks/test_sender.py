@@ -13,6 +13,7 @@ from dispatcher.domain.accounts.account import Caller
 from dispatcher.domain.callbacks.callback import CallbackReply, CallbackRequest
 from dispatcher.domain.callbacks.events import MessageEvent
 from dispatcher.domain.callbacks.retries import PHONE_RETRIES
+from dispatcher.domain.callbacks.slots import MAX_CALLS_OF_HOST
 from dispatcher.domain.errors import FaultKind, InvalidSubmission
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.callbacks import admin
@@ -313,6 +314,49 @@ def test_a_slow_url_holds_up_only_its_own_account(world: World) -> None:
         slow.hold.set()
         await send_due(sender)
         assert len(slow.calls) == 31
+
+    world.run(story)
+
+
+def test_an_account_has_no_more_open_calls_than_its_slots_however_they_end(world: World) -> None:
+    async def story() -> None:
+        slow = RecordingPoster(hold=asyncio.Event())
+        sender = _sender(world, slow)
+        for _ in range(9):
+            await world.submit(callback_url=URL)
+        assert await sender.take() == 9
+        for _ in range(20):
+            await world.submit(callback_url=URL)
+        assert await sender.take() == 1
+        assert await sender.take() == 0
+
+    world.run(story)
+
+
+def test_a_tarpit_of_one_account_delays_no_other_that_calls_the_same_host(world: World) -> None:
+    async def story() -> None:
+        tarpit = RecordingPoster(hold=asyncio.Event())
+        sender = _sender(world, tarpit)
+        for _ in range(30):
+            await world.submit(callback_url=URL)
+        await sender.take()
+        await world.submit(callback_url=URL, caller=await world.another_account("other"))
+        assert await sender.take() == 1
+
+    world.run(story)
+
+
+def test_a_host_gets_no_more_calls_than_its_slots_and_other_hosts_of_the_account_go_on(world: World) -> None:
+    async def story() -> None:
+        sender = _sender(world, RecordingPoster(hold=asyncio.Event()))
+        callers = [await world.another_account(f"a{number}") for number in range(4)]
+        for caller in callers:
+            for _ in range(10):
+                await world.submit(callback_url=f"{URL}/{caller.account.id}", caller=caller)
+        assert await sender.take() == MAX_CALLS_OF_HOST
+        assert await sender.take() == 0
+        await world.submit(callback_url=OTHER_URL, caller=callers[0])
+        assert await sender.take() == 1
 
     world.run(story)
 

@@ -160,4 +160,5 @@ def _webhook(webhook: Webhook, device: str | None) -> Mapping[str, object]:
     shown = {"id": webhook.id, "deviceId": device, "url": webhook.url, "event": webhook.event}
     if webhook.disabled_at is None:
         return shown
-    return {**shown, "disabledAt": write_time(webhook.disabled_at), "disabledReason": webhook.disabled_reason}
+    why = webhooks.disabled_words(webhook)
+    return {**shown, "disabledAt": write_time(webhook.disabled_at), "disabledReason": why}

@@ -13,6 +13,7 @@ from dispatcher.api.manage.router import PREFIX, operator_router
 from dispatcher.domain.accounts.account import Caller
 from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.callbacks import webhooks
+from dispatcher.service.callbacks.webhooks import Webhook
 
 _PATH = f"{PREFIX}/accounts/{{name}}/webhooks"
 router = operator_router("Inbound messages")
@@ -54,7 +55,7 @@ class WebhooksResponse(ResponseModel):
 async def list_webhooks(account: NamedAccount, ctx: Ctx) -> WebhooksResponse:
     """List the URLs that get messages from handsets; there are at most 50."""
     found = await webhooks.every(ctx, Caller(account, MANAGE))
-    return WebhooksResponse(items=[WebhookResponse.model_validate(webhook) for webhook in found])
+    return WebhooksResponse(items=[_response(webhook) for webhook in found])
 
 
 @router.post(_PATH, status_code=201, responses=problems(_404="No such account"))
@@ -63,7 +64,7 @@ async def add_webhook(body: WebhookRequest, account: NamedAccount, ctx: Ctx) -> 
     made = await webhooks.register(
         ctx, Caller(account, MANAGE), id=body.id, url=body.url, event=INBOUND_RECEIVED, inbound=True
     )
-    return WebhookResponse.model_validate(made)
+    return _response(made)
 
 
 @router.delete(f"{_PATH}/{{webhook_id}}", status_code=204, responses=problems(_404="No such account"))
@@ -74,3 +75,15 @@ async def remove_webhook(
 ) -> None:
     """Remove a webhook. Callbacks that were already written for it are still sent."""
     await webhooks.remove(ctx, Caller(account, MANAGE), webhook_id)
+
+
+def _response(webhook: Webhook) -> WebhookResponse:
+    return WebhookResponse(
+        id=webhook.id,
+        url=webhook.url,
+        event=webhook.event,
+        created_at=webhook.created_at,
+        failing_since=webhook.failing_since,
+        disabled_at=webhook.disabled_at,
+        disabled_reason=webhooks.disabled_words(webhook),
+    )

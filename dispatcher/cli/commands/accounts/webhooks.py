@@ -1,5 +1,6 @@
 """`dispatcher webhook`: the URLs that an account has registered, and those that were switched off."""
 
+import shlex
 from dataclasses import asdict
 from typing import Annotated
 
@@ -31,6 +32,9 @@ def list_webhooks(name: AccountName, as_json: AsJson = False, data: Data = None)
     for webhook in found:
         if webhook.disabled_reason is not None:
             print_line(f"{webhook.id} was switched off: {webhook.disabled_reason}")
+            print_line(
+                f"  to switch it on: {shlex.join(['dispatcher', 'webhook', 'enable', name, webhook.id])}"
+            )
 
 
 def enable(

@@ -27,7 +27,8 @@ def test_a_webhook_that_is_off_is_listed_with_its_reason_and_enabled(shop: Run, 
     listed = {one["id"]: one["disabled_reason"] for one in shop("webhook", "list", "shop", "--json").json}
     assert listed == {"a": None, "b c": REASON}
     printed = shop("webhook", "list", "shop").out
-    assert f"b c was switched off: {REASON}\n" in printed
+    command = "dispatcher webhook enable shop 'b c'"
+    assert f"b c was switched off: {REASON}\n  to switch it on: {command}\n" in printed
     found = [one for one in shop("doctor", "--json").json if one["subject"] == "webhook b c"]
     assert [(one["level"], one["advice"]) for one in found] == [
         ("warn", "once its URL works, `dispatcher webhook enable shop 'b c'`")
