@@ -55,7 +55,8 @@ class TrustedProxies:
 
     def removed(self, scope: Scope, prefix: str) -> bool:
         """Return whether one of these proxies reports that it has removed this prefix from the path."""
-        return self.believes(scope) and _last(scope, _PREFIX) == [prefix]
+        reported = [part.rstrip("/") for part in _last(scope, _PREFIX)]
+        return reported == [prefix] and self.believes(scope)
 
     def _client(self, scope: Scope) -> Address | None:
         """Return the address nearest to us that is no proxy's; an unreadable one ends the search."""

@@ -39,7 +39,7 @@ def test_a_new_key_has_no_new_quota(world: World) -> None:
             made = await api.http.post(KEYS[1], headers=api.key)
             api.key["X-API-Key"] = made.json()["api_key"]
         response = await api.http.get(BALANCE, headers=api.key)
-        assert response.headers["x-ratelimit-remaining"] == "29"
+        assert 29 <= int(response.headers["x-ratelimit-remaining"]) < 45  # one comes back each second
 
     run_with_api(world, story)
 
