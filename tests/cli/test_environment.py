@@ -73,6 +73,9 @@ def test_an_unreachable_database_is_reported_in_one_line(run: Run) -> None:
         ("REDIS_URL", "hidden"),
         ("REDIS_URL", "http://hidden"),
         ("REDIS_URL", "redis://host:hidden/0"),
+        ("DATABASE_URL", "postgresql://user:hidden@a:1,b:hidden/d"),
+        ("REDIS_URL", "sentinel://:hidden@a:1,b:hidden/0?master_name=m"),
+        ("REDIS_URL", "sentinel://:hidden@a:1/0"),
     ],
 )
 def test_a_url_that_cannot_be_read_is_named_and_not_shown(run: Run, name: str, url: str) -> None:

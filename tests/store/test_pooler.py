@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import dispatcher.store
+from dispatcher.domain.errors import Unavailable
 from dispatcher.domain.messages.status import Status
 from dispatcher.service.campaigns.estimate import EstimateRequest, estimate
 from dispatcher.service.campaigns.recipient_file import CHUNK_ROWS, RecipientFile
@@ -154,6 +155,20 @@ def test_messages_are_sent_received_and_estimated(pooled: str, settings: Setting
         assert len(world.sim.seen) == 30
 
     world.run(story)
+
+
+def test_options_of_the_url_hold_beside_ours_and_are_not_dropped_behind_a_pooler(database_url: str) -> None:
+    options = "options=-c%20search_path%3Dsms"
+
+    async def path(url: str) -> str:
+        async with _opened(url) as database:
+            assert "statement_timeout=10000" in await database.single(_settings)
+            found: str = await database.single(lambda c: c.scalar(text("SHOW search_path")))
+            return found
+
+    assert asyncio.run(path(f"{database_url}&{options}")) == "sms"
+    with pgbouncer(database_url, mode="transaction") as url, pytest.raises(Unavailable):
+        asyncio.run(path(f"{url}?{options}"))
 
 
 def test_straight_on_postgres_a_single_statement_has_no_transaction_around_it(database_url: str) -> None:
