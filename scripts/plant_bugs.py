@@ -30,7 +30,7 @@ PAGE = ROOT / "docs" / "development" / "planted-bugs.md"
 _PACKAGES = ("dispatcher", "workers", "tests")
 _ALONE = ("-n0",)  # a process each would start servers each
 _WHOLE_SUITE = ("-m", "not slow")
-_NAMED, _ALL = 600, 3600  # seconds; tests that hang have found the bug
+_DEADLINE = 3600  # seconds; each test has its own deadline, so this is for what hangs outside of tests
 _PASSED, _FAILED = 0, 1  # pytest's exit codes; any other one means that it could not run the tests
 
 _HEAD = """\
@@ -179,27 +179,21 @@ def _environment(tree: Path) -> dict[str, str]:
 def plant_all(bugs: Sequence[Bug], tree: Path, *, whole_suite: bool = False) -> int:
     """Plant each bug by itself in a copy of the tree, print its verdict, and return 1 if one lived."""
     named = sorted({test for bug in bugs for test in bug.found_by})
-    clean = _run_tests(tree, *_ALONE, *named, timeout=_ALL)
+    clean = _run(tree, named, whole_suite=whole_suite)
     if clean.code != _PASSED:
         print(f"FAILED  with nothing planted:\n{clean.output}")
         return 1
-    print(f"passed  {len(named)} tests with nothing planted", flush=True)
+    print(f"passed  {'all' if whole_suite else len(named)} tests with nothing planted", flush=True)
     lived = 0
     for bug in bugs:
-        run = _plant(bug, tree, whole_suite=whole_suite)
+        with _planted(bug, tree):
+            run = _run(tree, bug.found_by, whole_suite=whole_suite)
         lived += run.verdict != "found"
         print(f"{run.verdict:<8}{bug.name:<40}{run.first_failure}", flush=True)
         if run.verdict == "BROKEN":
             print(f"pytest ended with {run.code}:\n{run.output}")
     print(f"{len(bugs) - lived} of {len(bugs)} bugs were found")
     return 1 if lived else 0
-
-
-def _plant(bug: Bug, tree: Path, *, whole_suite: bool) -> TestRun:
-    with _planted(bug, tree):
-        if whole_suite:
-            return _run_tests(tree, *_WHOLE_SUITE, timeout=_ALL)
-        return _run_tests(tree, *_ALONE, *bug.found_by, timeout=_NAMED)
 
 
 @contextmanager
@@ -220,8 +214,9 @@ def _write(path: Path, source: str) -> None:
     Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 
-def _run_tests(tree: Path, *options: str, timeout: int) -> TestRun:
-    """Run tests in the copy, up to the first failure."""
+def _run(tree: Path, named: Sequence[str], *, whole_suite: bool) -> TestRun:
+    """Run these tests in the copy, or all of `make test`, up to the first failure."""
+    options = _WHOLE_SUITE if whole_suite else (*_ALONE, *named)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", *options]
     try:
         done = subprocess.run(
@@ -231,10 +226,10 @@ def _run_tests(tree: Path, *options: str, timeout: int) -> TestRun:
             capture_output=True,
             text=True,
             check=False,
-            timeout=timeout,
+            timeout=_DEADLINE,
         )
     except subprocess.TimeoutExpired:
-        return TestRun(_FAILED, f"FAILED after-{timeout}-seconds")
+        return TestRun(_FAILED, f"FAILED after-{_DEADLINE}-seconds")
     return TestRun(done.returncode, done.stdout + done.stderr)
 
 

@@ -164,10 +164,13 @@ def test_the_daily_cap_is_exact_over_two_processes(world: World) -> None:
     async def story() -> None:
         caller = await _limited(world, AccountLimits(daily=3))
         other = World(world.settings)
-        async with asyncio.timeout(60), other.open(), world.locked("accounts") as until_blocked:
-            ends = [asyncio.create_task(one.submit([NUMBER, OTHER], caller=caller)) for one in (world, other)]
-            await until_blocked(2)
-        ended = await asyncio.gather(*ends, return_exceptions=True)
+        async with asyncio.timeout(60), other.open():
+            async with world.locked("accounts") as until_blocked:
+                both = [
+                    asyncio.create_task(one.submit([NUMBER, OTHER], caller=caller)) for one in (world, other)
+                ]
+                await until_blocked(2)
+            ended = await asyncio.gather(*both, return_exceptions=True)
         assert sum(isinstance(end, LimitExceeded) for end in ended) == 1
         assert (await world.one("SELECT count(*) AS n FROM messages")).n == 2
 
