@@ -232,23 +232,23 @@ def test_a_connection_with_unfinished_tasks_is_left_when_redis_goes_away(redis_u
     async def story() -> None:
         async with _proxy(redis_url) as (_, url), _publisher(redis_url, []) as publisher:
             publisher.publish(Tier.CRITICAL, [1])
-            connection = make_celery(url).connection_for_read()
-            await asyncio.to_thread(_receive_and_wait_for_more, connection)
+            celery = make_celery(url)
+            connection = celery.connection_for_read()
+            await asyncio.to_thread(_receive_and_wait_for_more, connection, celery.amqp.queues["critical"])
         connection.collect(socket_timeout=1)
         connection.close()
 
     asyncio.run(story())
 
 
-def _receive_and_wait_for_more(connection: Any) -> None:
+def _receive_and_wait_for_more(connection: Any, queue: Any) -> None:
     received: list[object] = []
-    consumer: Any = connection.Consumer([connection.SimpleQueue("critical").queue])
-    consumer.register_callback(lambda _, message: received.append(message))
-    with consumer:
-        while not received:
-            connection.drain_events(timeout=HEALS)
-        with suppress(TimeoutError):
-            connection.drain_events(timeout=0.05)
+    consumer = connection.Consumer([queue], callbacks=[lambda _, message: received.append(message)])
+    consumer.consume()
+    while not received:
+        connection.drain_events(timeout=HEALS)
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=0.05)
 
 
 async def _consumes(publisher: Publisher, valkey: Redis, *, seconds: float) -> None:
