@@ -23,6 +23,16 @@ class BrokerConnection(Connection):
         """
         return super().ensure(obj, fun, *args, **{"max_retries": 0, **options})
 
+    def collect(self, socket_timeout: Any = None) -> None:
+        """
+        Let go of a connection that was lost, with its channel.
+
+        Celery closes it again afterwards. With unfinished tasks and without
+        Redis that would fail on the missing transport, and end the worker.
+        """
+        super().collect(socket_timeout)
+        self._default_channel = None
+
 
 class PromptAMQP(AMQP):  # type: ignore[misc] # Celery has no types
     """Celery's way of making connections, with ours."""

@@ -29,15 +29,14 @@ POSTED_AT = "posted_at"
 """The header of a lane task with the time of Postgres, in seconds, at which it was published."""
 
 # A worker with a half-open connection reconnects after 1 s (BRPOP) + 2 * health_check_interval, whatever else
-# uses one after socket_timeout, and asks again. What was sent twice because an answer was lost does no harm:
-# the first claim decides. A redelivery after visibility_timeout would only make copies: the clock recovers
-# lost messages.
+# uses one after socket_timeout. There is no retry_on_timeout: redis-py would repeat the read of a connection
+# that waits for Flower's commands, without a deadline, in the thread that receives tasks.
+# A redelivery after visibility_timeout would only make copies: the clock recovers lost messages.
 _TRANSPORT: Mapping[str, object] = {
     "visibility_timeout": 3600,
     "socket_timeout": 1,
     "socket_connect_timeout": 1,
     "socket_keepalive": True,
-    "retry_on_timeout": True,
     "health_check_interval": 1,
     # Without Redis a publisher gives up at once (kombu's default is 6 s).
     "max_retries": 1,

@@ -1,10 +1,10 @@
 """
 Puts ids into lanes and wakes the clock: blocking code, in its own thread.
 
-No caller waits for it. The ids of what fails are reported, and whoever gets
-them by `on_unpublished` makes their messages ready. Until Redis takes writes
-again nothing more is tried: a silent Redis would keep each id waiting for the
-time-outs of all before it.
+No caller waits for it. What fails is tried once more, on a new connection; then
+its ids are reported, and whoever gets them by `on_unpublished` makes their
+messages ready. Until Redis takes writes again nothing more is tried: a silent
+Redis would keep each id waiting for the time-outs of all before it.
 """
 
 import os
@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from celery import Celery
@@ -184,11 +185,16 @@ class Publisher:
 
     def _send_task(self, tier: Tier, ids: Sequence[int]) -> None:
         # No `expires`: it is compared with the worker's wall clock. The worker compares times of Postgres.
-        headers = {POSTED_AT: self._now().timestamp()}
+        send = partial(
+            self._celery.send_task,
+            DELIVER[tier], args=[list(ids)], queue=tier.value,
+            headers={POSTED_AT: self._now().timestamp()}, retry=False,
+        )  # fmt: skip
         try:
-            self._celery.send_task(
-                DELIVER[tier], args=[list(ids)], queue=tier.value, headers=headers, retry=False
-            )
+            try:
+                send()
+            except _EXPECTED_ERRORS:  # the connection was lost; the next one is a new one
+                send()
             self.published += len(ids)
         except Exception as error:
             self.reachable = False

@@ -6,9 +6,10 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,6 +22,8 @@ from dispatcher.lanes.celery_app import make_celery
 from dispatcher.lanes.connect import open_async_redis, open_redis
 from dispatcher.lanes.publisher import Publisher
 from dispatcher.lanes.wake import CHANNEL, WakeListener
+from dispatcher.local.embedded.ports import free_port
+from faults.catalogue.proxy import fault_proxy
 from tests.silent_proxy import SilentProxy, silent_proxy
 
 HEALS = 5.0
@@ -201,28 +204,51 @@ worker.main(options, prog_name="worker", obj=CLIContext(app=app, no_color=True, 
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("for_new", [False, True])
-def test_a_worker_consumes_soon_after_its_connections_went_silent(
-    redis_url: str, valkey: Redis, for_new: bool
+def test_a_worker_consumes_soon_after_its_connections_went_silent_or_were_reset(
+    redis_url: str, valkey: Redis
 ) -> None:
-    """Either new connections work at once, or none does for a while and then all do again."""
-
     async def story() -> None:
-        unpublished: list[int] = []
-        async with _proxy(redis_url) as (proxy, url), _publisher(redis_url, unpublished) as publisher:
-            worker = await asyncio.create_subprocess_exec(sys.executable, "-c", _WORKER, url, redis_url)
+        url = urlsplit(redis_url)
+        port, server = free_port(), partial(asyncio.open_connection, url.hostname, url.port)
+        async with fault_proxy(server, port) as proxy, _publisher(redis_url, []) as publisher:
+            through = url._replace(netloc=f":{url.password or ''}@127.0.0.1:{port}").geturl()
+            worker = await asyncio.create_subprocess_exec(sys.executable, "-c", _WORKER, through, redis_url)
             try:
                 await _consumes(publisher, valkey, seconds=60)
-                proxy.silence(for_new=for_new)
-                if for_new:
-                    await asyncio.sleep(6)  # by then kombu's pauses would be longer than HEALS
-                    proxy.hear()
-                await _consumes(publisher, valkey, seconds=HEALS)
+                for strike in (proxy.silence, proxy.cut, proxy.cut, proxy.cut):
+                    strike()
+                    await _consumes(publisher, valkey, seconds=HEALS)
+                assert worker.returncode is None
             finally:
                 worker.kill()
                 await worker.wait()
 
     asyncio.run(story())
+
+
+def test_a_connection_with_unfinished_tasks_is_left_when_redis_goes_away(redis_url: str) -> None:
+    """Celery lets go of it and closes it: an error there ends the worker."""
+
+    async def story() -> None:
+        async with _proxy(redis_url) as (_, url), _publisher(redis_url, []) as publisher:
+            publisher.publish(Tier.CRITICAL, [1])
+            celery = make_celery(url)
+            connection = celery.connection_for_read()
+            await asyncio.to_thread(_receive_and_wait_for_more, connection, celery.amqp.queues["critical"])
+        connection.collect(socket_timeout=1)
+        connection.close()
+
+    asyncio.run(story())
+
+
+def _receive_and_wait_for_more(connection: Any, queue: Any) -> None:
+    received: list[object] = []
+    consumer = connection.Consumer([queue], callbacks=[lambda _, message: received.append(message)])
+    consumer.consume()
+    while not received:
+        connection.drain_events(timeout=HEALS)
+    with suppress(TimeoutError):
+        connection.drain_events(timeout=0.05)
 
 
 async def _consumes(publisher: Publisher, valkey: Redis, *, seconds: float) -> None:
