@@ -183,15 +183,15 @@ def _processes(
         argv += [f"--smpp-port={ports['smpp-listener']}"] if name == "smpp" else []
         sandboxes.append(ManagedProcess(name=f"provider-{name}", argv=argv))
     api = ManagedProcess(name="api", argv=process_commands.api(LOOPBACK, ports["api"]), env=environment)
-    workers = [_worker(queue, environment) for queue in process_commands.THREADS]
+    workers = [_worker(name, queue, environment) for name, queue in process_commands.WORKERS.items()]
     beat = ManagedProcess(name="beat", argv=process_commands.beat(), env=environment, together=True)
     return [*sandboxes, api, *workers, beat]
 
 
-def _worker(queue: str, environment: Mapping[str, str]) -> ManagedProcess:
+def _worker(name: str, queue: str, environment: Mapping[str, str]) -> ManagedProcess:
     return ManagedProcess(
-        name=f"worker-{queue}",
-        argv=process_commands.worker(queue),
+        name=name,
+        argv=process_commands.worker(queue, name=name.removeprefix("worker-")),
         env=environment,
         nice=_NICE.get(queue, 0),
         stop_timeout=timedelta(seconds=30),

@@ -6,15 +6,12 @@ All settings, read from the environment once and checked at start.
 if `NAME` itself is set. `.env.example` lists all settings.
 """
 
-import json
 import os
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
 
@@ -47,6 +44,7 @@ from dispatcher.settings.checks import (
     check_priced,
     parse_tier_hours,
 )
+from dispatcher.settings.environment import check_url, parse_json, read_files, variable_of
 from dispatcher.settings.listening import check_listen, check_networks, check_root_path
 from dispatcher.settings.references import resolve_references
 from dispatcher.strict_model import StrictModel
@@ -221,51 +219,29 @@ class Settings(BrokerSettings):
 
 def load_settings() -> Settings:
     """Return the settings of the environment. Raises Misconfigured with all that are missing or wrong."""
-    values: dict[str, object] = dict(_read_files(Settings))
+    values: dict[str, object] = dict(read_files(Settings.model_fields))
     for field in _json_fields():
         name = f"DISPATCHER_{field.upper()}"
         if raw := values.get(field) or os.environ.get(name):
-            values[field] = _parse_json(name, str(raw))
+            values[field] = parse_json(name, str(raw))
     settings = _checked(Settings, values)
-    _check_url("DATABASE_URL", settings.database_url, _POSTGRES, like=_POSTGRES_SAMPLE)
+    check_url("DATABASE_URL", settings.database_url, _POSTGRES, like=_POSTGRES_SAMPLE)
     return settings
 
 
 def load_broker_settings() -> BrokerSettings:
     """Return the settings of the environment that beat and Flower need. Raises Misconfigured."""
-    return _checked(BrokerSettings, dict(_read_files(BrokerSettings)))
+    return _checked(BrokerSettings, dict(read_files(BrokerSettings.model_fields)))
 
 
 def _checked(kind: type[S], values: dict[str, object]) -> S:
     try:
         settings = kind(**values)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [f"{_variable(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
+        lines = [f"{variable_of(fault['loc'])}: {fault['msg']}" for fault in error.errors(include_url=False)]
         raise Misconfigured("settings are missing or wrong:\n  " + "\n  ".join(lines)) from None
-    _check_url("REDIS_URL", settings.redis_url, _REDIS, like=_REDIS_SAMPLE)
+    check_url("REDIS_URL", settings.redis_url, _REDIS, like=_REDIS_SAMPLE)
     return settings
-
-
-def _check_url(name: str, url: SecretStr, schemes: str, *, like: str) -> None:
-    """Raise Misconfigured for a wrong scheme, without quoting the URL: it may have a password anywhere."""
-    scheme, found, _ = url.get_secret_value().partition("://")
-    if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
-        raise Misconfigured(f"{name} is not like {like}")
-    if not re.fullmatch(schemes, scheme):
-        raise Misconfigured(f"{name} is not like {like}: its scheme is {scheme!r}")
-
-
-def _read_files(kind: type[BrokerSettings]) -> Iterator[tuple[str, str]]:
-    """Yield the field and value of each `NAME_FILE` whose `NAME` is not set. Raises Misconfigured."""
-    for name, path in os.environ.items():
-        field = name.removesuffix("_FILE").removeprefix("DISPATCHER_").lower()
-        is_set = bool(os.environ.get(name.removesuffix("_FILE")))
-        if name.endswith("_FILE") and field in kind.model_fields and not is_set:
-            try:
-                yield field, Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                text = f"{name} names a file that cannot be read: {path} ({error.strerror})"
-                raise Misconfigured(text) from None
 
 
 def _json_fields() -> Iterator[str]:
@@ -273,16 +249,3 @@ def _json_fields() -> Iterator[str]:
     for name, field in Settings.model_fields.items():
         if NoDecode in field.metadata:
             yield name
-
-
-def _parse_json(name: str, raw: str) -> object:
-    try:
-        return json.loads(raw)
-    except ValueError as error:
-        raise Misconfigured(f"{name} is not JSON: {error}") from None
-
-
-def _variable(location: tuple[int | str, ...]) -> str:
-    first, *rest = [str(part) for part in location]
-    name = first if first.isupper() else f"DISPATCHER_{first.upper()}"
-    return ".".join([name, *rest])

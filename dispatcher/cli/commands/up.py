@@ -104,4 +104,4 @@ def _data_option(directory: Path) -> str:
 
 
 def _print_event(name: str, text: str) -> None:
-    console().print(f"{name:<16} {text}")
+    console().print(f"{name:<17} {text}")
