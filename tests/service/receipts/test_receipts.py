@@ -122,11 +122,14 @@ def test_a_receipt_with_an_unknown_reference_is_given_up_after_a_day_and_shown(w
     world.run(story)
 
 
-def test_a_receipt_for_a_message_that_was_never_tried_changes_nothing(world: World) -> None:
+@pytest.mark.parametrize(("after", "status"), [(timedelta(hours=1), 10), (None, 11)], ids=["early", "due"])
+def test_a_receipt_for_a_message_that_was_never_tried_changes_nothing(
+    world: World, after: timedelta | None, status: int
+) -> None:
     async def story() -> None:
-        [message] = (await world.submit(after=timedelta(hours=1))).messages
+        [message] = (await world.submit(after=after)).messages
         await _report(world, DELIVERED, reference=message.public_id)
-        assert await _status(world, message.id) == 10
+        assert await _status(world, message.id) == status
 
     world.run(story)
 

@@ -103,6 +103,14 @@ async def test_our_own_reference_decides_between_messages_with_the_same_one_of_t
     assert await listing.recent_remarked(world.ctx) == 0
 
 
+@in_world
+async def test_a_receipt_of_another_provider_with_the_same_reference_does_not_count(world: World) -> None:
+    message = await sent(world, "same")
+    await ingest.keep(world.ctx, "other", [ReceiptReport("same", None, Status.FAILED)])
+    await ingest.match(world.ctx)
+    assert await status(world, message) is Status.SENT
+
+
 @pytest.mark.parametrize("ref", ["ab-cd", "AB-CD", "aB-Cd"])
 def test_a_reference_in_another_case_is_the_same(world: World, ref: str) -> None:
     async def story() -> None:
