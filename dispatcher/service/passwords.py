@@ -31,7 +31,8 @@ MOST_FROM_ONE = 4
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
-_ARGON2 = PasswordHasher()
+# More than OWASP's least (46 MiB, one pass). One lane leaves the other cores to Postgres and the loop.
+_ARGON2 = PasswordHasher(time_cost=2, memory_cost=46 * 1024, parallelism=1)
 _MOST_REMEMBERED = 1000
 
 
