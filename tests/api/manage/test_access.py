@@ -276,3 +276,10 @@ def test_allow_has_exactly_the_methods_that_a_path_answers(world: World) -> None
                     assert response.headers["allow"] == ", ".join(own), (method, path)
 
     run_with_api(world, story)
+
+
+def test_the_methods_of_paths_are_those_of_the_document() -> None:
+    documented = management.openapi()["paths"]
+    assert management.methods == {
+        path: sorted(method.upper() for method in found) for path, found in documented.items()
+    }
