@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 
 MIB = 1 << 20
 _CONNECTIONS = 50
+_LOGIN_CONNECTIONS = 16  # as many as the common tools that guess passwords open
 _DEADLINE = 60.0
 
 
@@ -100,7 +101,7 @@ async def _logins(target: Target, names: Iterable[str]) -> Answers:
         login = b64encode(f"{name}:a wrong password".encode()).decode()
         return _request("GET", "/manage/v1/lanes", {"Authorization": f"Basic {login}"})
 
-    return await _send_all(target, map(request, names))
+    return await _send_all(target, map(request, names), connections=_LOGIN_CONNECTIONS)
 
 
 async def _send_all(target: Target, requests: Iterable[bytes], *, connections: int = _CONNECTIONS) -> Answers:

@@ -195,14 +195,23 @@ async def _counted(request: Request, check: Awaitable[T], presented: Presented |
     except NotAuthenticated as error:
         if presented is not None:
             logins.note_failure(presented, address_of(request.scope), error)
-            await _quota(request, _own_bucket(request, presented), cost=1)
-            if presented.name:
-                await _quota(request, _names_bucket(request), cost=1)
+            await _count_failure(request, presented)
         _record(request, await count_by_address(request.scope, ctx))
+        raise
+    except RateLimited:  # too many passwords wait: the next ones of this address cost no query
+        if presented is not None and presented.is_password:
+            await _count_failure(request, presented)
         raise
     if presented is not None:
         logins.note_valid(presented)
     return found
+
+
+async def _count_failure(request: Request, presented: Presented) -> None:
+    """Count a failure against the address: with this name, and with all names."""
+    await _quota(request, _own_bucket(request, presented), cost=1)
+    if presented.name:
+        await _quota(request, _names_bucket(request), cost=1)
 
 
 def credential_in_headers(request: Request) -> Presented | None:

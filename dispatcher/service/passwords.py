@@ -2,10 +2,7 @@
 
 import asyncio
 import hmac
-import os
 import secrets
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -31,7 +28,8 @@ MOST_FROM_ONE = 4
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
-_ARGON2 = PasswordHasher()
+# More than OWASP's least (46 MiB, one pass). One lane leaves the other cores to Postgres and the loop.
+_ARGON2 = PasswordHasher(time_cost=2, memory_cost=46 * 1024, parallelism=1)
 _MOST_REMEMBERED = 1000
 
 
@@ -39,7 +37,7 @@ class PasswordChecker:
     """Hashes and checks passwords for one process, with argon2 in a thread of its own."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="argon2", initializer=_yield_to_others)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="argon2")
         self._waiting: Counter[str] = Counter()  # checks by source
         self._key = secrets.token_bytes(32)
         self._right_until: dict[bytes, float] = {}  # by a digest of hash and password
@@ -80,12 +78,6 @@ class PasswordChecker:
 
     def _digest(self, known: str, password: str) -> bytes:
         return hmac.digest(self._key, f"{known}\0{password}".encode("utf-8", "replace"), "sha256")
-
-
-def _yield_to_others() -> None:
-    """Let all other threads of this machine go first: hashes are not urgent, and there can be many."""
-    if sys.platform == "linux":  # elsewhere this would be for the whole process
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _is_right(known: str | None, password: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from base64 import b64encode
 from collections import Counter
 from datetime import timedelta
@@ -106,6 +107,18 @@ def test_many_guesses_at_once_are_refused_before_they_cost_a_check(world: World)
         assert set(statuses) == {401, 429}
         assert statuses[401] < 30
         assert (await api.http.get(path)).status_code == 200
+
+    run_with_api(world, story)
+
+
+def test_guesses_that_find_no_room_count_too(world: World) -> None:
+    async def story(api: ManagementClient) -> None:
+        path = f"{PREFIX}/accounts"
+        for _ in range(3):
+            await asyncio.gather(*(api.http.get(path, headers=basic(f"name{n}", "wrong")) for n in range(30)))
+        started = time.perf_counter()
+        assert_problem(await api.http.get(path, headers=basic("name", "wrong")), 429)
+        assert time.perf_counter() - started >= 0.9  # it is refused as one of too many
 
     run_with_api(world, story)
 
@@ -263,3 +276,10 @@ def test_allow_has_exactly_the_methods_that_a_path_answers(world: World) -> None
                     assert response.headers["allow"] == ", ".join(own), (method, path)
 
     run_with_api(world, story)
+
+
+def test_the_methods_of_paths_are_those_of_the_document() -> None:
+    documented = management.openapi()["paths"]
+    assert management.methods == {
+        path: sorted(method.upper() for method in found) for path, found in documented.items()
+    }
