@@ -25,13 +25,14 @@ class BrokerConnection(Connection):
 
     def collect(self, socket_timeout: Any = None) -> None:
         """
-        Let go of a connection that was lost, with its channel.
+        Let go of a connection that was lost, without putting its unfinished tasks back.
 
-        Celery closes it again afterwards. With unfinished tasks and without
-        Redis that would fail on the missing transport, and end the worker.
+        The clock offers them again. kombu would try to when Celery closes the
+        connection afterwards; without Redis that fails, and ends the worker.
         """
+        if self._default_channel is not None:
+            self._default_channel.do_restore = False
         super().collect(socket_timeout)
-        self._default_channel = None
 
 
 class PromptAMQP(AMQP):  # type: ignore[misc] # Celery has no types

@@ -234,17 +234,20 @@ def test_a_connection_with_unfinished_tasks_is_left_when_redis_goes_away(redis_u
             publisher.publish(Tier.CRITICAL, [1])
             celery = make_celery(url)
             connection = celery.connection_for_read()
-            await asyncio.to_thread(_receive_and_wait_for_more, connection, celery.amqp.queues["critical"])
+            queues = [celery.amqp.queues[name] for name in ("critical", "standard")]
+            await asyncio.to_thread(_receive_and_wait_for_more, connection, *queues)
         connection.collect(socket_timeout=1)
         connection.close()
 
     asyncio.run(story())
 
 
-def _receive_and_wait_for_more(connection: Any, queue: Any) -> None:
+def _receive_and_wait_for_more(connection: Any, queue: Any, other: Any) -> None:
+    """Have an unfinished task, and wait on two channels, as a worker does: for tasks, and for commands."""
     received: list[object] = []
     consumer = connection.Consumer([queue], callbacks=[lambda _, message: received.append(message)])
     consumer.consume()
+    connection.Consumer([other], channel=connection.channel()).consume()
     while not received:
         connection.drain_events(timeout=HEALS)
     with suppress(TimeoutError):
