@@ -119,7 +119,7 @@ class ManagementApi(Dialect):
         found: dict[str, set[str]] = {}
         for route in (route for endpoints in _ENDPOINTS for route in endpoints.router.routes):
             if isinstance(route, APIRoute):
-                found.setdefault(route.path, set()).update(route.methods)
+                found.setdefault(route.path, set()).update(route.methods or ())
         return {path: sorted(methods) for path, methods in found.items()}
 
     def openapi(self) -> dict[str, Any]:
