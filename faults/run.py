@@ -21,7 +21,7 @@ from faults.load.streams import LoadPlan, run_load
 from faults.rig import Rig, running_rig, wait_until_ready
 
 Announce = Callable[[str], None]
-_SETTLE = 120.0  # seconds
+_SETTLE = 420.0  # seconds: a callback that failed often enough pauses for five minutes
 _AFTER_LAST = 2.0  # seconds of load after the last fault of a short run
 
 _OPEN = """
