@@ -195,6 +195,7 @@ async def _counted(request: Request, check: Awaitable[T], presented: Presented |
     except NotAuthenticated as error:
         if presented is not None:
             logins.note_failure(presented, address_of(request.scope), error)
+            ctx.failed_logins.note(address_of(request.scope), now=ctx.now())
             await _count_failure(request, presented)
         _record(request, await count_by_address(request.scope, ctx))
         raise

@@ -1,8 +1,10 @@
 """The report of a process on itself, as Redis keeps it."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime, timedelta
+
+from dispatcher.domain.accounts.failed_logins import NONE_FAILED, FailedLoginCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,7 @@ class ProcessReport:
     `queues` are those that it consumes. `ahead` is how far the wall clock of
     its machine is ahead of Postgres; negative if it is behind. `consumed` is
     when a worker last took a probe out of its own queue, None if never.
+    `failed_logins` are those of an API process.
     """
 
     name: str
@@ -23,6 +26,7 @@ class ProcessReport:
     at: datetime
     ahead: timedelta
     consumed: datetime | None = None
+    failed_logins: FailedLoginCount = NONE_FAILED
 
     @property
     def key(self) -> str:
@@ -46,6 +50,7 @@ def write_report(report: ProcessReport) -> str:
             "at": report.at.timestamp(),
             "ahead": report.ahead.total_seconds(),
             "consumed": None if report.consumed is None else report.consumed.timestamp(),
+            "failed_logins": astuple(report.failed_logins),
         }
     )
 
@@ -63,6 +68,7 @@ def read_report(raw: bytes) -> ProcessReport | None:
             at=datetime.fromtimestamp(found["at"], UTC),
             ahead=timedelta(seconds=found["ahead"]),
             consumed=None if found["consumed"] is None else datetime.fromtimestamp(found["consumed"], UTC),
+            failed_logins=FailedLoginCount(*found["failed_logins"]),
         )
     except (ValueError, KeyError, TypeError):
         return None

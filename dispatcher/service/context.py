@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Generic, Protocol
 
 from dispatcher.batching import Batcher, Request, Result
+from dispatcher.domain.accounts.failed_logins import FailedLogins
 from dispatcher.domain.callbacks.urls import UrlRules
 from dispatcher.domain.delivery.provider import Provider, ProviderConfig
 from dispatcher.domain.routing.provider_state import ProviderState
@@ -74,6 +75,7 @@ class Context:
     passwords: PasswordChecker = field(default_factory=PasswordChecker)
     checks: BoundedChecks = field(default_factory=BoundedChecks)
     turns: AccountTurns = field(default_factory=AccountTurns)
+    failed_logins: FailedLogins = field(default_factory=FailedLogins)
     rng: random.Random = field(default_factory=random.Random)
     _batchers: "dict[Batched[Any, Any], Batcher[Any, Any]]" = field(
         default_factory=dict, init=False, repr=False, compare=False

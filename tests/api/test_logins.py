@@ -58,6 +58,8 @@ def test_over_its_quota_an_address_costs_no_query(settings: Settings, door: str)
             for _ in range(LIMIT + 1):
                 answer = await client.request(method, path, headers=headers, content=body)
             assert answer.status_code in (429, 500), answer.text  # 500: Emess without a secret signs nothing
+            failed = world.ctx.failed_logins.last_hour(world.time.now())
+            assert failed.most == failed.count == (LIMIT if answer.status_code == 429 else 0)
             await world.all("ALTER TABLE credentials RENAME TO away")
             try:
                 again = await client.request(method, path, headers=headers, content=body)

@@ -55,6 +55,13 @@ async def keep_reporting(
         while True:
             await asyncio.sleep(_INTERVAL.total_seconds())
             now = ctx.now()
-            await ctx.heartbeats.report(replace(first, at=now, ahead=wall() - now, consumed=consumed()))
+            report = replace(
+                first,
+                at=now,
+                ahead=wall() - now,
+                consumed=consumed(),
+                failed_logins=ctx.failed_logins.last_hour(now),
+            )
+            await ctx.heartbeats.report(report)
     finally:
         await ctx.heartbeats.withdraw(first)

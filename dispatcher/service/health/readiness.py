@@ -63,7 +63,7 @@ async def readiness(ctx: Context) -> Readiness:
 
 
 async def redis_findings(ctx: Context) -> Sequence[Finding]:
-    """Check Redis, the queues, the clocks of all processes, and their background tasks."""
+    """Check Redis, the queues, and what all processes say of clocks, logins and background tasks."""
     reading = await ctx.heartbeats.read(QUEUES, now=ctx.now())
     failed = await ctx.background.failures.recent()
     if reading is None or failed is None:
@@ -73,6 +73,7 @@ async def redis_findings(ctx: Context) -> Sequence[Finding]:
         *redis_checks.queues(reading, now=ctx.now()),
         *redis_checks.processes(reading, now=ctx.now()),
         *redis_checks.clocks(reading.processes),
+        redis_checks.logins(reading.processes),
         *redis_checks.background(failed),
     ]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from dispatcher.domain.accounts.failed_logins import add_up
 from dispatcher.domain.duration import format_duration
 from dispatcher.lanes.failures import TaskFailure
 from dispatcher.lanes.heartbeats import LaneReading, Liveness, QueueState, liveness, queue_state
@@ -11,6 +12,9 @@ from dispatcher.service.health.finding import Finding, fail, ok, warn
 
 MOST_DRIFT = timedelta(seconds=2)
 """How far a wall clock may be from Postgres; more is a finding."""
+
+MANY_FAILED_LOGINS = 100
+"""How many logins may fail in an hour; more are a finding."""
 
 _REFUSALS = {
     "OOM": "its memory is full: raise `maxmemory` (`CONFIG SET maxmemory 2gb`)",
@@ -67,6 +71,15 @@ def hang(report: ProcessReport, *, now: datetime) -> str:
 def clocks(processes: Sequence[ProcessReport]) -> Sequence[Finding]:
     """Return a warning for each process whose wall clock is far from Postgres."""
     return [_clock(process) for process in processes if abs(process.ahead) > MOST_DRIFT]
+
+
+def logins(processes: Sequence[ProcessReport]) -> Finding:
+    """Check how many logins failed in the last hour, over all API processes."""
+    failed = add_up([process.failed_logins for process in processes])
+    if failed.count < MANY_FAILED_LOGINS:
+        return ok("logins", f"{failed.count} failed in the last hour")
+    text = f"{failed.count:,} failed in the last hour, {failed.most:,} or more from {failed.address}"
+    return warn("logins", text, "the log names them (`login_failed`); block strangers at your proxy")
 
 
 def background(failed: Sequence[TaskFailure]) -> Sequence[Finding]:

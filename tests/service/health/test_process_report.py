@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from dispatcher.bootstrap import open_context
+from dispatcher.domain.accounts.failed_logins import FailedLoginCount
 from dispatcher.lanes.celery_app import QUEUES
 from dispatcher.lanes.process_report import ProcessReport
 from dispatcher.service.context import Context
+from dispatcher.service.health import process_report
 from dispatcher.service.health.process_report import first_report, keep_reporting
 from dispatcher.service.health.readiness import readiness
 from dispatcher.settings import Settings
@@ -67,3 +69,22 @@ def test_the_context_of_a_worker_reports_its_queues(settings: Settings) -> None:
             assert [(report.name, report.queues) for report in found] == [("worker bulk", queues)]
 
     asyncio.run(story())
+
+
+def test_a_process_reports_its_failed_logins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_report, "_INTERVAL", timedelta(milliseconds=20))
+
+    async def story() -> None:
+        task = world.ctx.background.start(
+            "report", lambda: keep_reporting(world.ctx, first_report(world.ctx, "api"))
+        )
+        world.ctx.failed_logins.note("203.0.113.9", now=world.ctx.now())
+        async with asyncio.timeout(5):
+            while not await _processes(world.ctx):  # noqa: ASYNC110 - nothing signals it
+                await asyncio.sleep(0.01)
+        [report] = await _processes(world.ctx)
+        assert report.failed_logins == FailedLoginCount(1, "203.0.113.9", 1)
+        task.cancel()
+        await asyncio.wait([task])
+
+    world.run_without_account(story)

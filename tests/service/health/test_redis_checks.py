@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis as blocking_redis
 
+from dispatcher.domain.accounts.failed_logins import FailedLoginCount
 from dispatcher.lanes.heartbeats import LaneReading
 from dispatcher.lanes.process_report import ProcessReport
 from dispatcher.service.health import redis_checks
@@ -133,3 +134,13 @@ def test_a_queue_that_nobody_consumes_is_one_finding_that_names_its_workers() ->
     [finding] = redis_checks.queues(reading, now=NOW)
     assert "process 8" in finding.text
     assert "process 9" in finding.text
+
+
+@pytest.mark.parametrize(("failed", "level"), [(0, Level.OK), (49, Level.OK), (50, Level.WARN)])
+def test_many_failed_logins_of_all_processes_are_a_finding(failed: int, level: Level) -> None:
+    one = replace(API, failed_logins=FailedLoginCount(failed, "203.0.113.9", failed))
+    other = replace(API, pid=11, failed_logins=FailedLoginCount(50, "203.0.113.9", 40))
+    found = redis_checks.logins([one, WORKER, other])
+    assert found.level is level
+    if level is Level.WARN:
+        assert found.text == "100 failed in the last hour, 90 or more from 203.0.113.9"
