@@ -204,3 +204,11 @@ def test_a_late_receipt_of_delivery_wins_over_the_failure_before_it() -> None:
     failed = [_copy(word="UNDELIV")]
     ends = _row(Status.PENDING, Status.SENT, Status.FAILED, Status.RECEIVED)
     assert _rules(replace(KEPT, stored=[ends], copies=failed)) == set()
+
+
+def test_a_failure_that_is_reported_of_a_message_given_up_in_doubt_changes_nothing() -> None:
+    given_up = _row(Status.PENDING, Status.GAVE_UP, doubts=1)
+    failed = replace(KEPT, stored=[given_up], copies=[_copy(word="UNDELIV")], callbacks=[])
+    assert _rules(failed) == set()
+    assert _rules(replace(failed, copies=[_copy(word="DELIVRD")])) == {"receipt"}
+    assert _rules(replace(failed, stored=[replace(given_up, doubts=0)])) == {"receipt"}
