@@ -84,8 +84,8 @@ async def authenticate(
     request: Request,
     check: Coroutine[Any, Any, Caller],
     *,
+    presented: Presented | None,
     per_minute: int | None = None,
-    presented: Presented | None = None,
 ) -> Caller:
     """
     Return the caller that `check` finds, and count the request.
@@ -105,17 +105,17 @@ async def authenticate(
 
 
 async def limit_failures(
-    request: Request, check: Coroutine[Any, Any, T], *, presented: Presented | None = None
+    request: Request, check: Coroutine[Any, Any, T], *, presented: Presented | None
 ) -> T:
     """
     Return what `check` finds; NotAuthenticated counts against the address. Raises RateLimited.
 
-    `presented` is the credential, if it is not in a header. One that may be
-    valid, as far as memory says, is checked whatever its address did. Any other
-    is not checked while its address has failed too often: with all keys, and
-    with one name or all names.
+    `presented` is what `check` checks; None if the request has no credential,
+    which `check` then refuses without a query. One that may be valid, as far as
+    memory says, is checked whatever its address did. Any other is not checked
+    while its address has failed too often: with all keys, and with one name or
+    all names.
     """
-    presented = presented or credential_in_headers(request)
     try:
         if presented is None or await _may_be_valid(request, presented):
             return await _counted(request, check, presented)
@@ -215,16 +215,9 @@ async def _count_failure(request: Request, presented: Presented) -> None:
         await _quota(request, _names_bucket(request), cost=1)
 
 
-def credential_in_headers(request: Request) -> Presented | None:
-    """Return the credential in the headers of a request; None if there is none that can be read."""
-    try:
-        basic = basic_credentials(request)
-    except NotAuthenticated:
-        return None
-    if basic is not None:
-        return Presented(basic.password, basic.name)
-    secret = read_authorization(request).credentials or request.headers.get("x-api-key", "").strip()
-    return Presented(secret) if secret else None
+def presented_secret(secret: str | None, *, door: str) -> Presented | None:
+    """Return what a request presents with a key or token; None without one."""
+    return Presented(door, secret) if secret else None
 
 
 async def count_by_address(scope: Scope, ctx: Context, *, cost: int = 1) -> RateLimitStatus:

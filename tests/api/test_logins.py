@@ -192,6 +192,76 @@ def test_a_right_password_is_let_in_though_its_address_guesses_names_and_no_answ
     world.run(story)
 
 
+def _basic(name: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + b64encode(f"{name}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path"), [("emsgnow", "/sms/x"), ("formpost", "/api/v2/account/balance")]
+)
+def test_only_what_was_checked_is_remembered(settings: Settings, dialect: str, path: str) -> None:
+    """A key that is right makes no password right that comes beside it, and is not refused because of it."""
+    world = World(settings.model_copy(update={"address_rate_limit": LIMIT}))
+
+    async def story() -> None:
+        await operators.create(world.ctx, "bob", PASSWORD)
+        key = await credentials.create(
+            world.ctx, world.caller.account, CredentialKind.API_KEY, dialect=dialect
+        )
+        async with open_client(world) as client:
+            for _ in range(LIMIT + 1):
+                await client.get("/manage/v1/lanes", headers=_basic("bob", "a guess"))
+            beside = await client.get(path, headers={"X-API-Key": key.secret, **_basic("bob", PASSWORD)})
+            assert beside.status_code in (200, 404), beside.text
+            assert (await client.get("/manage/v1/lanes", headers=_basic("bob", PASSWORD))).status_code == 429
+
+    world.run(story)
+
+
+def test_a_right_key_at_a_wrong_door_stays_right_at_its_own(settings: Settings) -> None:
+    world = World(settings.model_copy(update={"address_rate_limit": LIMIT}))
+
+    async def story() -> None:
+        key = await credentials.create(
+            world.ctx, world.caller.account, CredentialKind.BEARER, dialect="scheduler"
+        )
+        bearer = {"Authorization": f"Bearer {key.secret}"}
+        async with open_client(world) as client:
+            await _fail_too_often(client, "scheduler")
+            for wrong in ("/sms/x", "/manage/v1/lanes"):
+                answer = await client.get(wrong, headers={"X-API-Key": key.secret, **bearer})
+                assert answer.status_code == 429
+            assert (await client.get("/api/v1/sms/1", headers=bearer)).status_code == 404
+
+    world.run(story)
+
+
+def test_a_stolen_refresh_token_ends_its_family_whatever_the_address_did(settings: Settings) -> None:
+    changed = {"address_rate_limit": LIMIT, "jwt_secret": SecretStr("x" * 40)}
+    world = World(settings.model_copy(update=changed))
+    path = "/api/3rdparty/v1"
+
+    async def story() -> None:
+        key = await credentials.create(
+            world.ctx, world.caller.account, CredentialKind.LOGIN, dialect="smsgate"
+        )
+        caller = await credentials.by_pair(
+            world.ctx, CredentialKind.LOGIN, str(key.name), key.secret, dialect="smsgate"
+        )
+        first = await tokens.issue(world.ctx, caller, validity=HOUR, refresh_for=HOUR)
+        refresh = {"Authorization": f"Bearer {first.refresh}"}
+        async with open_client(world) as thief, open_client(world) as victim:  # of two processes
+            stolen = (await thief.post(f"{path}/auth/token/refresh", headers=refresh)).json()["access_token"]
+            for n in range(3 * LIMIT):
+                await victim.get(f"{path}/messages", headers={"Authorization": f"Bearer a.b.{n}"})
+            bearer = {"Authorization": f"Bearer {stolen}"}
+            assert (await thief.get(f"{path}/messages", headers=bearer)).status_code == 200
+            assert (await victim.post(f"{path}/auth/token/refresh", headers=refresh)).status_code == 429
+            assert (await thief.get(f"{path}/messages", headers=bearer)).status_code in (401, 429)
+
+    world.run(story)
+
+
 def test_a_revoked_key_costs_one_query_in_a_while_of_an_address_over_its_quota(settings: Settings) -> None:
     world = World(settings.model_copy(update={"address_rate_limit": LIMIT}))
 
@@ -219,10 +289,12 @@ def test_failures_are_logged_with_the_name_and_few_lines_a_minute() -> None:
     logins = Logins(clock=lambda: now)
     with capture_logs() as logged:
         for _ in range(LOGGED_A_MINUTE + 7):
-            logins.note_failure(Presented("secret", "a\nDETAIL: b"), "10.0.0.1", NotAuthenticated("unknown"))
+            logins.note_failure(
+                Presented("emess", "secret", "a\nDETAIL: b"), "10.0.0.1", NotAuthenticated("unknown")
+            )
         assert len(logged) == LOGGED_A_MINUTE
         now += 61
-        logins.note_failure(Presented("secret"), "10.0.0.2", NotAuthenticated("unknown"))
+        logins.note_failure(Presented("emess", "secret"), "10.0.0.2", NotAuthenticated("unknown"))
     assert logged[0]["name"] == r"a\nDETAIL: b"
     assert logged[-2] == {
         "event": "logins_failed",

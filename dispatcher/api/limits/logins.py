@@ -36,11 +36,13 @@ _LONGEST_NAME = 64
 @dataclass(frozen=True, slots=True)
 class Presented:
     """
-    What a request presents to authenticate; `name` is its public half, "" if it has none.
+    What a request presents to authenticate, and what is checked of it: at this `door` alone.
 
-    `is_password` means that a person chose the secret: it can be guessed, and checking it is slow.
+    `door` is the API. `name` is the public half, "" if there is none. `is_password`
+    means that a person chose the secret: it can be guessed, and checking it is slow.
     """
 
+    door: str
     secret: str
     name: str = ""
     is_password: bool = False
@@ -114,7 +116,9 @@ class Logins:
         self._minute = self._clock()
 
     def _digest(self, presented: Presented) -> bytes:
-        text = f"{presented.name}\0{presented.secret}".encode("utf-8", "replace")
+        text = f"{presented.door}\0{presented.is_password}\0{presented.name}\0{presented.secret}".encode(
+            "utf-8", "replace"
+        )
         return hmac.digest(self._key, text, "sha256")
 
 

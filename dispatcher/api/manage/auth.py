@@ -4,21 +4,21 @@ Authentication of operators: by a token, or by the name and password of a consol
 It comes before anything else of a request is validated.
 """
 
-from dataclasses import replace
-
 from fastapi import Request
 
 from dispatcher.api.auth import (
     address_of,
     basic_credentials,
     bearer_token,
-    credential_in_headers,
     limit_failures,
+    presented_secret,
 )
+from dispatcher.api.limits.logins import Presented
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.errors import NotAuthenticated
 from dispatcher.service.accounts import operators
+from dispatcher.service.accounts.credentials import MANAGE
 from dispatcher.service.accounts.operators import Operator
 
 CHALLENGE = 'Bearer realm="manage", Basic realm="manage"'
@@ -34,10 +34,18 @@ async def authenticate_operator(request: Request) -> Operator:
 
     Raises NotAuthenticated, and RateLimited for an address that has failed too often.
     """
-    presented = credential_in_headers(request)
-    if presented is not None and presented.name:
-        presented = replace(presented, is_password=True)
-    return await limit_failures(request, _operator(request), presented=presented)
+    return await limit_failures(request, _operator(request), presented=_presented(request))
+
+
+def _presented(request: Request) -> Presented | None:
+    """Return the token or login that `_operator` checks."""
+    if token := bearer_token(request):
+        return presented_secret(token, door=MANAGE)
+    try:
+        login = basic_credentials(request)
+    except NotAuthenticated:
+        return None
+    return None if login is None else Presented(MANAGE, login.password, login.name, is_password=True)
 
 
 async def _operator(request: Request) -> Operator:

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -62,8 +62,11 @@ def _checked_parts(template: str) -> str:
     return template
 
 
+_MOST_SIGNATURES = 5  # while a secret rotates there are two; each costs a pass over the body
+
+
 class _HeaderSignature(Options):
-    """A signature in a header, over `signed`. Several, separated by commas, are all tried."""
+    """A signature in a header, over `signed`. Of several, separated by commas, the first five are tried."""
 
     header: str | list[str]
     encoding: Literal["hex", "base64"] = "hex"
@@ -90,10 +93,10 @@ class _HeaderSignature(Options):
     def verify(self, request: ReceiptRequest, *, now: float) -> None:
         """Raise BadSignature if no signature is right, or if the timestamp is too old."""
         self._check_age(request, now)
-        data = self._data(request)
         headers = [self.header] if isinstance(self.header, str) else self.header
-        received = [one for header in headers for one in _shown_signatures(request, header)]
-        if not any(self._is_right(self._decoded(one), data) for one in received):
+        shown = [one for header in headers for one in _shown_signatures(request, header)]
+        received = [one for one in map(self._decoded, shown) if one]
+        if not received or not self._has_right(received, self._data(request)):
             raise BadSignature("the signature is missing or wrong")
 
     def _data(self, request: ReceiptRequest) -> bytes:
@@ -124,7 +127,8 @@ class _HeaderSignature(Options):
             return None
 
     @abstractmethod
-    def _is_right(self, signature: bytes | None, data: bytes) -> bool: ...
+    def _has_right(self, signatures: Sequence[bytes], data: bytes) -> bool:
+        """Whether one of these signatures is right."""
 
 
 class HmacSignature(_HeaderSignature):
@@ -133,9 +137,9 @@ class HmacSignature(_HeaderSignature):
     kind: Literal["hmac-sha256"]
     secret: SecretStr = Field(min_length=8)
 
-    def _is_right(self, signature: bytes | None, data: bytes) -> bool:
+    def _has_right(self, signatures: Sequence[bytes], data: bytes) -> bool:
         expected = hmac.digest(self.secret.get_secret_value().encode(), data, hashlib.sha256)
-        return signature is not None and hmac.compare_digest(signature, expected)
+        return any(hmac.compare_digest(signature, expected) for signature in signatures)
 
 
 def _public_key(text: str) -> str:
@@ -152,13 +156,17 @@ class Ed25519Signature(_HeaderSignature):
     kind: Literal["ed25519"]
     public_key: Annotated[str, AfterValidator(_public_key)]
 
-    def _is_right(self, signature: bytes | None, data: bytes) -> bool:
+    def _has_right(self, signatures: Sequence[bytes], data: bytes) -> bool:
         key = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.public_key))
-        try:
-            key.verify(signature or b"", data)
-        except InvalidSignature:
-            return False
-        return True
+        return any(_is_right(key, signature, data) for signature in signatures)
+
+
+def _is_right(key: Ed25519PublicKey, signature: bytes, data: bytes) -> bool:
+    try:
+        key.verify(signature, data)
+    except InvalidSignature:
+        return False
+    return True
 
 
 class JwtSignature(Options):
@@ -211,7 +219,8 @@ Signature = Annotated[
 
 
 def _shown_signatures(request: ReceiptRequest, header: str) -> list[str]:
-    return [signature.strip() for signature in request.headers.get(header.lower(), "").split(",")]
+    shown = request.headers.get(header.lower(), "").split(",", _MOST_SIGNATURES)
+    return [signature.strip() for signature in shown[:_MOST_SIGNATURES]]
 
 
 def _url_and_form(request: ReceiptRequest, _: _HeaderSignature) -> bytes:

@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.domain.accounts.credential import CredentialKind
 
+# A refresh token that was used already is among them: who presents it again shows that it was stolen.
 _DIGESTS = text("""
 (SELECT digest FROM credentials WHERE digest IS NOT NULL AND revoked_at IS NULL
  ORDER BY greatest(created_at, last_used_at) DESC LIMIT :limit)
 UNION ALL
 (SELECT refresh_digest FROM tokens
- WHERE refresh_digest IS NOT NULL AND refresh_until > :now AND refreshed_at IS NULL AND revoked_at IS NULL
+ WHERE refresh_digest IS NOT NULL AND refresh_until > :now AND revoked_at IS NULL
  ORDER BY refresh_until DESC LIMIT :limit)
 """)
 _LOGINS = text("SELECT name FROM credentials WHERE kind = :console AND revoked_at IS NULL LIMIT :limit")

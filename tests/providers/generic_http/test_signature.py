@@ -72,6 +72,30 @@ def test_any_of_several_signatures_and_headers_may_be_right() -> None:
         either.verify(a_request(x_sig=right), now=NOW)
 
 
+@pytest.mark.parametrize("shown", ["," * 60_000, f"{'0' * 64}," * 900, "nonsense"])
+def test_however_many_signatures_there_are_the_body_is_read_once_at_most(
+    shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests: list[int] = []
+
+    def counted(key: bytes, data: bytes, name: Any) -> bytes:
+        digests.append(len(data))
+        return digest(key, data, name)
+
+    digest = hmac.digest
+    monkeypatch.setattr(hmac, "digest", counted)
+    with pytest.raises(BadSignature):
+        by_hmac().verify(a_request(b"x" * 1_000_000, x_sig=shown), now=NOW)
+    assert len(digests) <= 1
+
+
+def test_the_first_five_signatures_count() -> None:
+    wrong, right = "0" * 64, hexed(b"body")
+    by_hmac().verify(a_request(x_sig=",".join([*[wrong] * 4, right])), now=NOW)
+    with pytest.raises(BadSignature):
+        by_hmac().verify(a_request(x_sig=",".join([*[wrong] * 5, right])), now=NOW)
+
+
 @pytest.mark.parametrize("said", ["1772366100", "1772366700"])
 def test_a_signature_counts_for_as_long_as_the_options_say(said: str) -> None:
     signature = by_hmac(signed="{timestamp}.{body}", timestamp="X-T", max_age=timedelta(minutes=5))

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.auth import authenticate, bearer_token
+from dispatcher.api.auth import authenticate, bearer_token, presented_secret
 from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.emess import openapi_examples
 from dispatcher.api.dialects.emess.mapping import WORDS, WRONG_PAIR, Counted, envelope
@@ -52,7 +52,7 @@ async def issue_token(request: Request) -> Response:
     ctx, app = context_of(request), await read_app_credentials(request)
     check = credentials.by_pair(ctx, CredentialKind.APP, app.id, app.secret, dialect=NAME)
     try:
-        caller = await authenticate(request, check, presented=Presented(app.secret, app.id))
+        caller = await authenticate(request, check, presented=Presented(NAME, app.secret, app.id))
     except NotAuthenticated:
         raise HTTPException(401, WRONG_PAIR) from None  # the message for a wrong token is another one
     validity = timedelta(seconds=ctx.settings.token_validity)
@@ -68,7 +68,7 @@ async def issue_token(request: Request) -> Response:
 )
 async def send(request: Request) -> Response:
     """The response comes when the message is stored; the dispatcher then sends it."""
-    ctx, caller = context_of(request), await authenticate(request, _check_token(request))
+    ctx, caller = context_of(request), await _authenticated(request)
     submission = Form(await read_object(request)).single(caller, ctx.settings)
     return await accept(request, ctx, caller, submission, answer=_sent)
 
@@ -82,10 +82,15 @@ async def send(request: Request) -> Response:
 )
 async def send_bulk(request: Request) -> Response:
     """Invalid phone numbers are skipped and counted; the tokens must cover all other messages."""
-    ctx, caller = context_of(request), await authenticate(request, _check_token(request))
+    ctx, caller = context_of(request), await _authenticated(request)
     submission = Form(await read_object(request)).bulk(caller, ctx.settings)
     answer = partial(_processed, submission.recipients)
     return await accept(request, ctx, caller, submission, answer=answer)
+
+
+async def _authenticated(request: Request) -> Caller:
+    presented = presented_secret(bearer_token(request), door=NAME)
+    return await authenticate(request, _check_token(request), presented=presented)
 
 
 async def _check_token(request: Request) -> Caller:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
-from dispatcher.api.auth import authenticate
+from dispatcher.api.auth import authenticate, presented_secret
 from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.emsgnow import openapi_examples, responses
 from dispatcher.api.dialects.emsgnow.mapping import (
@@ -114,7 +114,8 @@ async def _authenticated(request: Request) -> Caller:
     """
     key = request.headers.get("x-api-key", "").strip()
     try:
-        return await authenticate(request, _check_key(request, key))
+        presented = presented_secret(key, door=NAME)
+        return await authenticate(request, _check_key(request, key), presented=presented)
     except NotAuthenticated:
         if not key:
             raise

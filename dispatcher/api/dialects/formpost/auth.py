@@ -7,7 +7,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from dispatcher.api.auth import authenticate, basic_credentials, count_by_address
+from dispatcher.api.auth import authenticate, basic_credentials, count_by_address, presented_secret
 from dispatcher.api.dialects.formpost.mapping import NoCredential, NoKey, WrongPassword
 from dispatcher.api.limits.body_limit import SMALL
 from dispatcher.api.limits.logins import Presented
@@ -104,19 +104,22 @@ async def all_fields(request: Request, fields: RequestFields) -> RequestFields:
 async def user(request: Request, fields: RequestFields) -> Caller:
     """Return the caller, authenticated by the user name and password among the fields."""
     login = _Login(fields.values.get("username"), fields.values.get("password"))
-    return await _authenticated(request, fields, _by_password(context_of(request), login))
+    check = _by_password(context_of(request), login)
+    return await _authenticated(request, fields, check, _presented_login(login))
 
 
 async def key_holder(request: Request, fields: RequestFields) -> Caller:
     """Return the caller, authenticated by an API key."""
-    return await _authenticated(request, fields, _by_key(context_of(request), _key(request, fields)))
+    key = _key(request, fields)
+    return await _authenticated(request, fields, _by_key(context_of(request), key), _presented_key(key))
 
 
 async def key_manager(request: Request, fields: RequestFields) -> Caller:
     """Return the caller, authenticated by an API key or by a user name and password."""
     login = _basic(request) or _login(fields)
-    check = _by_either(context_of(request), _key(request, fields), login)
-    return await _authenticated(request, fields, check)
+    key = _key(request, fields)
+    presented = _presented_key(key) if login is None else _presented_login(login)
+    return await _authenticated(request, fields, _by_either(context_of(request), key, login), presented)
 
 
 async def read_quota(request: Request) -> None:
@@ -144,22 +147,22 @@ def _login(fields: RequestFields) -> _Login | None:
     return _Login(fields.values.get("username"), fields.values.get("password"))
 
 
-def _presented(request: Request, fields: RequestFields) -> Presented | None:
-    """Return the credential of a request, as the log and the limits of failures need it."""
-    login = _basic(request) or _login(fields)
-    if login is not None:
-        return Presented(str(login.password or ""), str(login.name or ""))
-    key = _key(request, fields)
-    return Presented(key) if isinstance(key, str) and key else None
+def _presented_login(login: _Login) -> Presented:
+    return Presented(NAME, str(login.password or ""), str(login.name or ""))
+
+
+def _presented_key(key: object) -> Presented | None:
+    return presented_secret(key, door=NAME) if isinstance(key, str) else None
 
 
 async def _authenticated(
-    request: Request, fields: RequestFields, check: Coroutine[Any, Any, Caller]
+    request: Request,
+    fields: RequestFields,
+    check: Coroutine[Any, Any, Caller],
+    presented: Presented | None,
 ) -> Caller:
     try:
-        caller = await authenticate(
-            request, check, per_minute=PER_MINUTE, presented=_presented(request, fields)
-        )
+        caller = await authenticate(request, check, presented=presented, per_minute=PER_MINUTE)
     except NotAuthenticated:
         if fields.is_cut and not (_key(request, fields) or _login(fields) or _basic(request)):
             raise HTTPException(413, _TOO_LARGE) from None

@@ -6,7 +6,7 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.auth import authenticate, bearer_token
+from dispatcher.api.auth import authenticate, bearer_token, presented_secret
 from dispatcher.api.dialect import Dialect
 from dispatcher.api.dialects.scheduler import openapi_examples
 from dispatcher.api.dialects.scheduler.mapping import code, envelope
@@ -117,7 +117,8 @@ async def delete_message(request: Request) -> Response:
 
 
 async def _authenticated(request: Request) -> Caller:
-    return await authenticate(request, _check_key(request))
+    presented = presented_secret(bearer_token(request), door=NAME)
+    return await authenticate(request, _check_key(request), presented=presented)
 
 
 async def _check_key(request: Request) -> Caller:

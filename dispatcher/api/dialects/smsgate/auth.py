@@ -2,7 +2,8 @@
 
 from starlette.requests import Request
 
-from dispatcher.api.auth import authenticate, basic_credentials, bearer_token
+from dispatcher.api.auth import authenticate, basic_credentials, bearer_token, presented_secret
+from dispatcher.api.limits.logins import Presented
 from dispatcher.api.operations import SecurityScheme
 from dispatcher.api.runtime import context_of
 from dispatcher.domain.accounts.account import Caller
@@ -26,10 +27,21 @@ SECURITY = (BASIC, BEARER)
 
 async def authorize(request: Request, scope: str) -> Caller:
     """Return the caller, if it has this scope. Raises Forbidden in upstream's words."""
-    caller = await authenticate(request, _check(request))
+    caller = await authenticate(request, _check(request), presented=_presented(request))
     if caller.scopes is not None and scope not in caller.scopes:
         raise Forbidden(f"scope required: {scope}")
     return caller
+
+
+def _presented(request: Request) -> Presented | None:
+    """Return the token or login that `_check` checks."""
+    if token := bearer_token(request):
+        return presented_secret(token, door=NAME)
+    try:
+        login = basic_credentials(request)
+    except NotAuthenticated:
+        return None
+    return None if login is None else Presented(NAME, login.password, login.name)
 
 
 async def _check(request: Request) -> Caller:

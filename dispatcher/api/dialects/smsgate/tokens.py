@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dispatcher.api.auth import bearer_token, limit_failures
+from dispatcher.api.auth import bearer_token, limit_failures, presented_secret
 from dispatcher.api.dialects.smsgate import openapi_examples
 from dispatcher.api.dialects.smsgate.auth import BEARER, EVERYTHING, NAME, SECURITY, authorize
 from dispatcher.api.dialects.smsgate.mapping import write_time
@@ -73,9 +73,11 @@ async def issue(request: Request) -> Response:
 async def refresh(request: Request) -> Response:
     """A refresh token can be used once; if it is used again, all tokens issued from it are revoked."""
     try:
-        return _token_response(await limit_failures(request, _refreshed(request)))
+        presented = presented_secret(bearer_token(request), door=NAME)
+        issued = await limit_failures(request, _refreshed(request), presented=presented)
     except Misconfigured:
         raise HTTPException(501, DISABLED) from None
+    return _token_response(issued)
 
 
 @operations.add("DELETE", "/token/{token_id}", summary="Revoke a token", responses=openapi_examples.REVOKED)
