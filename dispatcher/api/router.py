@@ -21,7 +21,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
-from dispatcher.api.auth import count_by_address
+from dispatcher.api.auth import address_of, count_by_address
 from dispatcher.api.errors import CRASHED, NO_SUCH_API, describe_error, too_large
 from dispatcher.api.limits.body_limit import LargeBodies, LimitedBody
 from dispatcher.api.mounts import NO_APP, Mounts, Target
@@ -131,7 +131,7 @@ class Router:
         scope, target = self._resolve(scope, mounts)
         body = LimitedBody(receive, self._limit(target.mount, scope["path"]), bodies=self._large_bodies)
         if target.mount.is_signed:
-            body.trust(target.mount)
+            body.trust((target.mount, address_of(scope)))  # whoever is slow keeps turns from its own address
         state = {**scope.get("state", {}), "runtime": self._runtime, "body": body}
         scope["state"] = state
         response = _Response(send, request_id, target.app, scope)

@@ -70,7 +70,7 @@ class HttpPoster:
                 reply = _reply(response)
                 limit.reschedule(asyncio.get_running_loop().time() + self._body_timeout.total_seconds())
                 await _discard(response)
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, UnicodeError) as error:
             if reply is None:
                 await self._look_ups.hung(url.host or "", url.port or 0)
             return reply or CallbackReply(None, self._describe(error))

@@ -107,12 +107,23 @@ def _fault_of_authority(authority: str, rules: UrlRules) -> str | None:
         return f"the port {parts['port']} may not be called: only 80, 443, and 1024 to 65535"
     if parts["bracketed"]:
         return _fault_of_address(parts["bracketed"], IPv6Address, rules)
+    if not _is_name(parts["name"]):
+        return f"the host {parts['name']} is not a valid name"
     *domains, last = parts["name"].lower().removesuffix(".").split(".")
     if _NUMBER.fullmatch(last):  # the URL Standard reads such a host as an address, not as a name
         return _fault_of_address(parts["name"], IPv4Address, rules)
     if not rules.allow_private and (not domains or last in _PRIVATE_DOMAINS):
         return f"the address {parts['name']} is private"
     return None
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host can be looked up: it may not be Punycode of nothing (RFC 3490)."""
+    try:
+        host.encode("ascii").decode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _is_allowed_port(port: int) -> bool:

@@ -163,6 +163,8 @@ def test_a_public_url_may_be_called(url: str) -> None:
         ("http://127%2e0.0.1/", "host or the port"),
         (f"http://{'a' * 64}.example/", "host or the port"),
         (f"http://{'a.' * 127}example/", "host or the port"),
+        ("https://xn--.com/x", "the host xn--.com is not a valid name"),
+        ("https://a.xn--0.example/", "is not a valid name"),
         ("http://[::1", "cannot be read"),
         ("http://[::1]evil.example/", ""),
         ("http://x[::1]/", ""),
