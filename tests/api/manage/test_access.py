@@ -15,6 +15,7 @@ from dispatcher.api.manage import management
 from dispatcher.domain.accounts.credential import CredentialKind
 from dispatcher.service.accounts import credentials, operators
 from dispatcher.service.accounts.credentials import MANAGE
+from dispatcher.settings import Settings
 from tests.api.manage.client import PREFIX, SHOP, ManagementClient, assert_problem, run_with_api
 from tests.world import World
 
@@ -111,7 +112,9 @@ def test_many_guesses_at_once_are_refused_before_they_cost_a_check(world: World)
     run_with_api(world, story)
 
 
-def test_guesses_that_find_no_room_count_too(world: World) -> None:
+def test_guesses_that_find_no_room_count_too(settings: Settings) -> None:
+    world = World(settings.model_copy(update={"address_rate_limit": 20}))
+
     async def story(api: ManagementClient) -> None:
         path = f"{PREFIX}/accounts"
         checked = 0
