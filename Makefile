@@ -56,7 +56,8 @@ test: $(STAMP) ## run the tests
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## run the tests that start whole stacks
-	@exec $(BIN)/pytest -m slow $(ARGS)
+	@$(BIN)/pytest -m "slow and alone" -n0 $(ARGS)
+	@exec $(BIN)/pytest -m "slow and not alone" $(ARGS)
 
 .PHONY: bench
 bench: $(STAMP) ## measure against the typical design; takes some minutes, on a quiet machine

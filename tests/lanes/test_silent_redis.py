@@ -26,8 +26,8 @@ from dispatcher.local.embedded.ports import free_port
 from faults.catalogue.proxy import fault_proxy
 from tests.silent_proxy import SilentProxy, silent_proxy
 
-HEALS = 10.0
-"""Seconds within which a half-open Redis must be noticed and left; a quiet machine needs less than 5."""
+HEALS = 5.0
+"""Seconds within which a half-open Redis must be noticed and left."""
 
 
 @asynccontextmanager

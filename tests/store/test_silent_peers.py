@@ -31,7 +31,7 @@ def _run(database_url: str, story: Callable[[Database, SilentProxy], Awaitable[N
         connect = partial(
             asyncio.open_unix_connection, f"{url.query['host']}/.s.PGSQL.{url.query.get('port', 5432)}"
         )
-        async with asyncio.timeout(40), silent_proxy(connect) as (proxy, port):
+        async with asyncio.timeout(20), silent_proxy(connect) as (proxy, port):
             query = {key: value for key, value in url.query.items() if key not in {"host", "port"}}
             behind = url.set(host="127.0.0.1", port=port, query=query)
             engine = open_engine(behind.render_as_string(hide_password=False), pool_size=3, name="test")
@@ -135,7 +135,7 @@ def test_a_task_that_is_cancelled_while_the_peer_is_silent_ends(database_url: st
         await asyncio.sleep(0.05)
         proxy.silence(for_new=True)
         task.cancel()
-        await asyncio.wait([task], timeout=20)
+        await asyncio.wait([task], timeout=10)
         assert task.done()
 
     _run(database_url, story)

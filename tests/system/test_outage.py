@@ -13,7 +13,7 @@ import pytest
 from dispatcher.domain.tier import Tier
 from tests.system.stack import Stack, running_stack, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(300)]
 
 MESSAGES = 6_500
 TPS = 400
@@ -59,7 +59,7 @@ def _check_counts(stack: Stack) -> None:
     busiest = _busiest_second(second)
     print(f"ends {dict(ends)}, in doubt {len(doubtful)}, first {len(first)}, second {len(second)},")
     print(f"the healthy one's busiest second {busiest} of {TPS}")
-    assert busiest <= 1.25 * TPS  # they were sent in time; a busy machine reads some together
+    assert busiest <= TPS
 
 
 def _busiest_second(seen: dict[str, list[float]]) -> int:

@@ -169,7 +169,7 @@ def test_a_provider_that_refuses_then_hangs_then_comes_back_costs_no_message(
         taken = first.taken + second.taken
         assert (len(taken), set(taken.values())) == (count, {1})
         assert len(second.taken) > 100
-        assert second.most_in_a_second() <= 1.2 * TPS  # they were sent in time, and may be read together
+        assert second.most_in_a_second() <= TPS
         _check_history(report)
 
     asyncio.run(story())
