@@ -61,12 +61,12 @@ def _copy(**changes: object) -> ProviderCopy:
 
 
 CHARGE = LedgerRow("charge", -1, batch_id=3)
-TOLD = [ReceivedCallback(HOOK, NUMBER, "sms:sent"), ReceivedCallback(HOOK, NUMBER, "sms:ok")]
+POSTED = [ReceivedCallback(HOOK, NUMBER, "sms:sent"), ReceivedCallback(HOOK, NUMBER, "sms:ok")]
 KEPT = Evidence(
     written=[_written()],
     stored=[_row()],
     copies=[_copy()],
-    callbacks=TOLD,
+    callbacks=POSTED,
     ledger=[LedgerRow("topup", 10), CHARGE],
     balance=9,
     runs=[CampaignRun(1, "finished", 5, 4, 1, 4, 4, 4)],
@@ -121,9 +121,9 @@ def test_a_run_that_kept_every_promise_has_no_violation() -> None:
         ("receipt", {"stored": [_row(Status.PENDING, Status.SENT)]}),
         ("receipt", {"copies": [_copy(word="UNDELIV")], "stored": [_row(Status.PENDING, Status.SENT)]}),
         ("reference", {"stored": [_row(references=["17", "18"])]}),
-        ("callback", {"callbacks": TOLD[:1]}),
-        ("callback", {"callbacks": [*TOLD[:1], ReceivedCallback("/other", NUMBER, "sms:ok")]}),
-        ("callback", {"callbacks": [*TOLD, ReceivedCallback("/other", NUMBER, "sms:ok")]}),
+        ("callback", {"callbacks": POSTED[:1]}),
+        ("callback", {"callbacks": [*POSTED[:1], ReceivedCallback("/other", NUMBER, "sms:ok")]}),
+        ("callback", {"callbacks": [*POSTED, ReceivedCallback("/other", NUMBER, "sms:ok")]}),
         ("ledger", {"balance": 8}),
         ("ledger", {"ledger": [LedgerRow("topup", 11), CHARGE, CHARGE]}),
         ("ledger", {"ledger": [LedgerRow("topup", 9), CHARGE, REFUND]}),

@@ -2,7 +2,7 @@
 The body of a request as its handler gets it: small until the client is known; few large ones at a time.
 
 A large body costs memory and time once it is read, many times its size once it
-is parsed. So the first part alone may be read of a client who is not known, an
+is parsed. So of an unauthenticated client only the first part is read, an
 account has few large ones at a time, and a process handles few at a time.
 """
 
@@ -19,7 +19,7 @@ from dispatcher.api.errors import too_large
 from dispatcher.domain.errors import RateLimited
 
 SMALL: Final = 64 * 1024
-"""The largest body, in bytes, of a client who is not known; larger ones are large."""
+"""The largest body, in bytes, of an unauthenticated client; a larger one is large."""
 
 MOST_OF_ONE: Final = 2
 """How many large bodies of one account a process reads or handles at a time."""

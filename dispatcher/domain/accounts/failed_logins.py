@@ -8,7 +8,7 @@ from typing import Final
 
 PERIOD: Final = timedelta(hours=1)
 MOST_ADDRESSES: Final = 200
-"""How many addresses are told apart in a minute."""
+"""How many addresses are counted separately in a minute."""
 
 OTHERS: Final = "other addresses"
 

@@ -22,7 +22,7 @@ TEXT = "Your code is 4711, valid for ten minutes"
 
 
 @pytest.mark.parametrize(
-    ("outcome", "told", "of_account"),
+    ("outcome", "expected", "of_account"),
     [
         (Rejected(Status.FAILED, "HTTP 400: no"), "rejected 38", False),
         (Deferred("HTTP 401", of_account=True), "deferred", True),
@@ -32,11 +32,11 @@ TEXT = "Your code is 4711, valid for ten minutes"
     ],
 )
 def test_each_outcome_that_is_no_acceptance_is_a_refusal(
-    outcome: Outcome, told: str, of_account: bool
+    outcome: Outcome, expected: str, of_account: bool
 ) -> None:
     refusal = refusal_of(outcome, number=NUMBER, text=TEXT, at=NOW)
     assert refusal is not None
-    assert (refusal.outcome, refusal.of_account, refusal.at) == (told, of_account, NOW)
+    assert (refusal.outcome, refusal.of_account, refusal.at) == (expected, of_account, NOW)
 
 
 @pytest.mark.parametrize("outcome", [Accepted(("a",)), Unknown("time-out")])
